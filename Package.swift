@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// A C target of this package. C is for leaf kernels and for shims around system libraries only.
+func c(_ name: String, links: [String] = [], dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+  .target(
+    name: name, dependencies: dependencies, exclude: exclude,
+    linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+let package = Package(
+  name: "Apus",
+  products: [
+    .library(name: "Apus", targets: ["Apus"]),
+    .executable(name: "apus", targets: ["ApusCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    // Leaf C: memory and thread context, vector kernels, shims around system libraries, built-in data.
+    c("CApus"),
+    c("CKernels", links: ["gomp", "m"]),
+    c("COneDNN", links: ["dnnl"]),
+    c("CBLAS", links: ["openblas"]),
+    c("CPNG", links: ["png"]),
+    c("CCairo", links: ["dl"]),
+    c("CDigits", exclude: ["optdigits.bin", "README.md"]),
+
+    .target(name: "ApusCore", dependencies: ["CApus"]),
+    .target(name: "ApusCPU", dependencies: ["ApusCore", "CApus", "CKernels", "COneDNN", "CBLAS"]),
+    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CDigits"]),
+    .target(name: "ApusNN", dependencies: ["ApusCore"]),
+    .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN"]),
+    .target(name: "ApusTrain", dependencies: ["ApusCore", "ApusNN", "ApusData", "ApusFormats"]),
+    .target(name: "ApusWatch", dependencies: ["ApusCore", "CCairo"]),
+    .target(
+      name: "Apus",
+      dependencies: ["ApusCore", "ApusCPU", "ApusNN", "ApusData", "ApusTrain", "ApusFormats", "ApusWatch"]),
+    .executableTarget(
+      name: "ApusCommand",
+      dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+  ],
+  swiftLanguageModes: [.v6]
+)
