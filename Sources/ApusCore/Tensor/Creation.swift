@@ -20,7 +20,7 @@ extension Tensor {
 
   /// Rank 3, nested arrays of equal lengths.
   public init<S: TensorScalar>(_ values: [[[S]]], dtype: DType? = nil, requiresGradient: Bool = false) {
-    let inner: Shape = [Dim(values.first?.count ?? 0), Dim(values.first?.first?.count ?? 0)]
+    let inner: Shape = [values.first?.count ?? 0, values.first?.first?.count ?? 0]
     self.init(nested: values, inner: inner, requiresGradient) { Tensor($0, dtype: dtype) }
   }
 
@@ -28,7 +28,7 @@ extension Tensor {
   public init<S: TensorScalar>(_ values: [[[[S]]]], dtype: DType? = nil, requiresGradient: Bool = false) {
     let first = values.first
     let inner: Shape = [
-      Dim(first?.count ?? 0), Dim(first?.first?.count ?? 0), Dim(first?.first?.first?.count ?? 0),
+      first?.count ?? 0, first?.first?.count ?? 0, first?.first?.first?.count ?? 0,
     ]
     self.init(nested: values, inner: inner, requiresGradient) { Tensor($0, dtype: dtype) }
   }
@@ -109,8 +109,8 @@ extension Tensor {
 
   /// The identity matrix of n rows.
   public static func eye(_ n: Int, dtype: DType = .float32) -> Tensor {
-    let i = iota([Dim(n), Dim(n)], axis: 0, dtype: .int64)
-    return (i .== iota([Dim(n), Dim(n)], axis: 1, dtype: .int64)).cast(to: dtype)
+    let i = iota([n, n], axis: 0, dtype: .int64)
+    return (i .== iota([n, n], axis: 1, dtype: .int64)).cast(to: dtype)
   }
 
   /// 0, 1, 2, … along an axis.
@@ -130,9 +130,9 @@ extension Tensor {
     }
     let n = Swift.max(0, Int(((b - a) / s).rounded(.up)))
     if S.dtype.isFloatingPoint {
-      return (iota([Dim(n)], dtype: .float64) * s + a).cast(to: type)
+      return (iota([n], dtype: .float64) * s + a).cast(to: type)
     }
-    return (iota([Dim(n)], dtype: .int64) * step + start).cast(to: type)
+    return (iota([n], dtype: .int64) * step + start).cast(to: type)
   }
   /// 0, 1, … `stop` − 1.
   public static func arange(_ stop: Int, dtype: DType = .int64) -> Tensor { arange(0, stop, dtype: dtype) }
@@ -140,7 +140,7 @@ extension Tensor {
   /// `count` evenly spaced values from `start` to `stop`, both included.
   public static func linspace(_ start: Double, _ stop: Double, count: Int, dtype: DType = .float32) -> Tensor {
     let step = count > 1 ? (stop - start) / Double(count - 1) : 0
-    return (iota([Dim(count)], dtype: .float64) * step + start).cast(to: dtype)
+    return (iota([count], dtype: .float64) * step + start).cast(to: dtype)
   }
 
   // MARK: Host reads

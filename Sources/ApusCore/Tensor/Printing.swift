@@ -183,13 +183,13 @@ private struct TensorPrinter {
 
 extension String {
   /// C's `%.*f`, correctly rounded.
-  fileprivate init(_ value: Double, decimals: Int) { self = String.c { snprintf(ptr: $0, $1, "%.*f", decimals, value) } }
+  fileprivate init(_ value: Double, decimals: Int) { self = String.c { String.print(into: $0, $1, "%.*f", decimals, value) } }
   /// C's `%.*e`.
   fileprivate init(_ value: Double, exponentDigits: Int) {
-    self = String.c { snprintf(ptr: $0, $1, "%.*e", exponentDigits, value) }
+    self = String.c { String.print(into: $0, $1, "%.*e", exponentDigits, value) }
   }
 
-  private static func snprintf(ptr: UnsafeMutablePointer<CChar>, _ size: Int, _ format: String, _ digits: Int, _ value: Double) -> Int {
+  private static func print(into ptr: UnsafeMutablePointer<CChar>, _ size: Int, _ format: String, _ digits: Int, _ value: Double) -> Int {
     Int(withVaList([Int32(clamping: digits), value]) { vsnprintf(ptr, size, format, $0) })
   }
 

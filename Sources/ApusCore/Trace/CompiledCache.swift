@@ -124,7 +124,7 @@ public final class CompiledCache: @unchecked Sendable {
       return tensors
     }
     traces.add(1, ordering: .relaxed)
-    Log.debug("\(name): traced for \(types), \(captured.graph.nodes.count) nodes")
+    Diagnostics.debug("\(name): traced for \(types), \(captured.graph.nodes.count) nodes")
     let made = Entry(
       captured: captured, executable: try SizedExecutable(captured.graph, engine: engine), template: template, sizes: sizes,
       differentiable: key.recordsGradients && differentiable.contains(true)

@@ -164,7 +164,7 @@ final class Trace: @unchecked Sendable {
   private func fix(_ dim: Dim) -> Int {
     if let size = dim.resolved(sizes) {
       if specialisations.updateValue(size, forKey: dim) == nil {
-        Log.debug("\(graph.name): size \(dim) was read as an Int and is fixed to \(size); use dimension(_:) to keep it symbolic")
+        Diagnostics.debug("\(graph.name): size \(dim) was read as an Int and is fixed to \(size); use dimension(_:) to keep it symbolic")
       }
       return size
     }

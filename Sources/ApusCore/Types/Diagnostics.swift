@@ -3,7 +3,7 @@
 #endif
 
 /// Diagnostics on standard error, on when the environment has `APUS_LOG=debug`.
-enum Log {
+enum Diagnostics {
   private static let isOn = getenv("APUS_LOG").map { String(cString: $0) == "debug" } ?? false
 
   static func debug(_ message: @autoclosure () -> String) {
