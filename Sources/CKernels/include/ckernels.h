@@ -18,6 +18,8 @@
 extern "C" {
 #endif
 
+#pragma clang assume_nonnull begin
+
 // MARK: Types
 
 typedef enum ck_dtype {
@@ -128,7 +130,7 @@ const char *ck_cpu_level(void);
 
 // MARK: Threads
 
-typedef void (*ck_range_body)(void *context, int64_t begin, int64_t end);
+typedef void (*ck_range_body)(void *_Nullable context, int64_t begin, int64_t end);
 
 /// Number of threads of the team: OMP_NUM_THREADS, or the number of CPUs this process may run on.
 int ck_threads(void);
@@ -142,11 +144,11 @@ bool ck_in_team(void);
 
 /// Calls `body` on disjoint ranges that cover 0..<total. Ranges run on several threads if the caller is in a team
 /// section and total > grain, each thread getting at least about `grain`; otherwise `body(context, 0, total)` runs here.
-void ck_parallel_for(int64_t total, int64_t grain, ck_range_body body, void *context);
+void ck_parallel_for(int64_t total, int64_t grain, ck_range_body body, void *_Nullable context);
 
 /// Runs `function(context)` on the compute thread inside a team section and waits for it. Callers are served one at a
 /// time. On the compute thread itself it runs at once. The thread starts with the first call.
-void ck_compute_run(void (*function)(void *), void *context);
+void ck_compute_run(void (*function)(void *_Nullable), void *_Nullable context);
 bool ck_on_compute_thread(void);
 
 // MARK: Element-wise
@@ -337,17 +339,20 @@ typedef struct ck_fused_program {
   int32_t output_count;
   int32_t immediate_count;
   /// One dtype and one flag (1: a single element, used for every position) per input; one dtype per output.
-  const ck_dtype *input_dtypes;
-  const uint8_t *input_is_scalar;
+  const ck_dtype *_Nullable input_dtypes;
+  const uint8_t *_Nullable input_is_scalar;
   const ck_dtype *output_dtypes;
   /// Bits of each immediate in its instruction's dtype, in the low bytes.
-  const uint64_t *immediates;
+  const uint64_t *_Nullable immediates;
 } ck_fused_program;
 
 /// CK_OK if every instruction has a kernel and its operands exist and are written before they are read.
 int ck_fused_check(const ck_fused_program *program);
 /// Outputs may be the same pointer as an input of the same element size. Checks as above first.
-int ck_fused_run(const ck_fused_program *program, const void *const *inputs, void *const *outputs, int64_t n);
+int ck_fused_run(const ck_fused_program *program, const void *_Nonnull const *_Nullable inputs,
+                 void *_Nonnull const *_Nonnull outputs, int64_t n);
+
+#pragma clang assume_nonnull end
 
 #ifdef __cplusplus
 }
