@@ -1,20 +1,20 @@
 // Casts at one instruction set.
 
 #if CK_LEVEL_INDEX > 0 || defined(__aarch64__)
-CK_INLINE float N(f16_to_f32)(uint16_t h) {
+CK_INLINE float N(half_value)(uint16_t h) {
   _Float16 x;
   memcpy(&x, &h, 2);
   return (float)x;
 }
-CK_INLINE uint16_t N(f32_to_f16)(float x) {
+CK_INLINE uint16_t N(half_bits)(float x) {
   _Float16 y = (_Float16)x;
   uint16_t h;
   memcpy(&h, &y, 2);
   return h;
 }
 #else
-CK_INLINE float N(f16_to_f32)(uint16_t h) { return ck_f16_to_f32_bits(h); }
-CK_INLINE uint16_t N(f32_to_f16)(float x) { return ck_f32_to_f16_bits(x); }
+CK_INLINE float N(half_value)(uint16_t h) { return ck_f16_to_f32_bits(h); }
+CK_INLINE uint16_t N(half_bits)(float x) { return ck_f32_to_f16_bits(x); }
 #endif
 
 // Same type of element: a copy.
@@ -35,7 +35,7 @@ CK_INLINE uint16_t N(f32_to_f16)(float x) { return ck_f32_to_f16_bits(x); }
 #define CK_CAST_INT(S, T) CK_CAST(S, T, (ck_##T)x)
 #define CK_CAST_REST(S)                                               \
   CK_CAST(S, b, x != 0)                                               \
-  CK_CAST(S, f16, N(f32_to_f16)(ck_round_to_odd((double)x)))          \
+  CK_CAST(S, f16, N(half_bits)(ck_round_to_odd((double)x)))          \
   CK_CAST(S, bf16, ck_f32_to_bf16(ck_round_to_odd((double)x)))        \
   CK_CAST(S, f32, (float)x)                                           \
   CK_CAST(S, f64, (double)x)
@@ -75,24 +75,24 @@ CK_FROM_u64(CK_CAST_INT) CK_COPY(u64, 8) CK_CAST_REST(u64)
   CK_CAST(S, u32, ck_##P##_to_u32(LOAD))         \
   CK_CAST(S, i64, ck_##P##_to_i64(LOAD))         \
   CK_CAST(S, u64, ck_##P##_to_u64(LOAD))
-CK_CAST_FROM_FLOAT(f16, f32, N(f16_to_f32)(x))
+CK_CAST_FROM_FLOAT(f16, f32, N(half_value)(x))
 CK_COPY(f16, 2)
-CK_CAST(f16, bf16, ck_f32_to_bf16(N(f16_to_f32)(x)))
-CK_CAST(f16, f32, N(f16_to_f32)(x))
-CK_CAST(f16, f64, (double)N(f16_to_f32)(x))
+CK_CAST(f16, bf16, ck_f32_to_bf16(N(half_value)(x)))
+CK_CAST(f16, f32, N(half_value)(x))
+CK_CAST(f16, f64, (double)N(half_value)(x))
 CK_CAST_FROM_FLOAT(bf16, f32, ck_bf16_to_f32(x))
 CK_COPY(bf16, 2)
-CK_CAST(bf16, f16, N(f32_to_f16)(ck_bf16_to_f32(x)))
+CK_CAST(bf16, f16, N(half_bits)(ck_bf16_to_f32(x)))
 CK_CAST(bf16, f32, ck_bf16_to_f32(x))
 CK_CAST(bf16, f64, (double)ck_bf16_to_f32(x))
 CK_CAST_FROM_FLOAT(f32, f32, x)
 CK_COPY(f32, 4)
-CK_CAST(f32, f16, N(f32_to_f16)(x))
+CK_CAST(f32, f16, N(half_bits)(x))
 CK_CAST(f32, bf16, ck_f32_to_bf16(x))
 CK_CAST(f32, f64, (double)x)
 CK_CAST_FROM_FLOAT(f64, f64, x)
 CK_COPY(f64, 8)
-CK_CAST(f64, f16, N(f32_to_f16)(ck_round_to_odd(x)))
+CK_CAST(f64, f16, N(half_bits)(ck_round_to_odd(x)))
 CK_CAST(f64, bf16, ck_f32_to_bf16(ck_round_to_odd(x)))
 CK_CAST(f64, f32, (float)x)
 
