@@ -13,6 +13,18 @@
 #define CK_GREATER_OF(a, v) ((((v) > (a)) | ((v) != (v))) ? (v) : (a))
 #define CK_LESSER_OF(a, v) ((((v) < (a)) | ((v) != (v))) ? (v) : (a))
 #define CK_ITSELF(v) (v)
-#define CK_SQUARED(v) ((v) * (v))
+
+// Terms of sums.
+#define CK_TERM_VALUE(v, w, c) (v)
+#define CK_TERM_SQUARE(v, w, c) ((v) * (v))
+#define CK_TERM_DEVIATION(v, w, c) (((v) - (c)) * ((v) - (c)))
+#define CK_TERM_PRODUCT(v, w, c) ((v) * (w))
+#define CK_TERM_MOMENT(v, w, c) ((v) * ((w) - (c)))
+
+// exp over f32 vectorises, over f64 it is the C library's.
+#define CK_EXP_LOOP_f32 CK_VECTORIZE
+#define CK_EXP_LOOP_f64 CK_NO_VECTORIZE
+#define CK_EXP_f32 ck_expf
+#define CK_EXP_f64 exp
 
 #endif

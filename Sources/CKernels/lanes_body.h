@@ -49,3 +49,30 @@ enum { N(lanes_f32) = CK_VECTOR_BYTES / 4, N(lanes_f64) = CK_VECTOR_BYTES / 8 };
     }                                                                                                \
     return total;                                                                                    \
   }
+
+// Name(n, x, z, c): sum of TERM(x[i], z[i], c), by blocks, in double. z may be x where TERM does not use it.
+#define CK_LANES_SUM(NAME, S, TERM)                                                                  \
+  __attribute__((unused)) static double N(NAME##_##S)(int64_t n, const ck_##S *x, const ck_##S *z, ck_##S c) { \
+    typedef N(v_##S) V;                                                                              \
+    enum { L = N(lanes_##S) };                                                                       \
+    double total = 0;                                                                                \
+    (void)z;                                                                                         \
+    int64_t i = 0;                                                                                   \
+    while (i + L <= n) {                                                                             \
+      int64_t end = CK_MIN(n, i + CK_LANES_BLOCK);                                                   \
+      V a0 = (V)((ck_##S)0), a1 = a0, a2 = a0, a3 = a0;                                              \
+      const V k = (V)(c);                                                                            \
+      (void)k;                                                                                       \
+      for (; i + 4 * L <= end; i += 4 * L) {                                                         \
+        a0 += TERM(*(const V *)(x + i), *(const V *)(z + i), k);                                     \
+        a1 += TERM(*(const V *)(x + i + L), *(const V *)(z + i + L), k);                             \
+        a2 += TERM(*(const V *)(x + i + 2 * L), *(const V *)(z + i + 2 * L), k);                     \
+        a3 += TERM(*(const V *)(x + i + 3 * L), *(const V *)(z + i + 3 * L), k);                     \
+      }                                                                                              \
+      for (; i + L <= end; i += L) a0 += TERM(*(const V *)(x + i), *(const V *)(z + i), k);          \
+      a0 = (a0 + a1) + (a2 + a3);                                                                    \
+      for (int l = 0; l < L; l++) total += (double)a0[l];                                            \
+    }                                                                                                \
+    for (; i < n; i++) total += (double)(TERM(x[i], z[i], c));                                       \
+    return total;                                                                                    \
+  }
