@@ -56,8 +56,9 @@ struct Axis: Sendable {
   /// Whole numbers from `first` to `last`, as epochs are counted.
   init(integersFrom first: Int, to last: Int, tickCount: Int = 7) {
     let step = max(1, Int(Axis.step(span: Double(max(last - first, 1)), tickCount: tickCount).rounded(.up)))
-    lower = Double(first)
-    upper = Double(max(last, first + 1))
+    // A single epoch stands in the middle.
+    lower = Double(first) - (last > first ? 0 : 0.5)
+    upper = last > first ? Double(last) : Double(first) + 0.5
     var ticks: [Double] = []
     // Multiples of the step read best; the first epoch is always one.
     var tick = (first + step - 1) / step * step

@@ -61,10 +61,10 @@ public struct ConfusionMatrix: Picture {
   private var left: Double {
     // Measured without a canvas: a generous width per letter of the longest name, within bounds.
     let letters = classes.map(\.count).max() ?? 1
-    return 46 + min(max(Double(letters) * labelFont.size * 0.66, 14), 130)
+    return 44 + min(max(Double(letters) * labelFont.size * 0.62, 16), 130)
   }
   private var turnsColumnNames: Bool { Double(classes.map(\.count).max() ?? 1) * labelFont.size * 0.66 > cell }
-  private var columnNameHeight: Double { turnsColumnNames ? left - 34 : 20 }
+  private var columnNameHeight: Double { turnsColumnNames ? left - 32 : 20 }
   private var top: Double { 92 + columnNameHeight }
   private var side: Double { cell * Double(classes.count) }
 
@@ -106,7 +106,7 @@ public struct ConfusionMatrix: Picture {
         canvas.text(
           String(count), at: x + cell / 2, y + cell / 2 + font.size * 0.36,
           font: Font(size: font.size, isBold: count > 0 && row != column),
-          color: count == 0 ? Color(hex: 0xC9CED4) : shade.luminance > 0.4 ? Palette.ink : Palette.paper,
+          color: count == 0 ? Color(hex: 0xC9CED4) : shade.luminance > 0.3 ? Palette.ink : Palette.paper,
           anchor: .middle)
       }
     }
@@ -115,7 +115,7 @@ public struct ConfusionMatrix: Picture {
   private func drawNames(on canvas: Canvas) {
     for (index, name) in classes.enumerated() {
       let center = (Double(index) + 0.5) * cell
-      let shown = canvas.fitted(name, to: left - 50, font: labelFont)
+      let shown = canvas.fitted(name, to: left - 40, font: labelFont)
       canvas.text(
         shown, at: left - 8, top + center + labelFont.size * 0.36, font: labelFont, color: Palette.ink, anchor: .end)
       if turnsColumnNames {
