@@ -1,11 +1,5 @@
+import ApusCore
 import CCairo
-
-/// What went wrong while a picture was drawn or written.
-public struct PictureError: Error, CustomStringConvertible, Sendable {
-  public let description: String
-
-  public init(_ description: String) { self.description = description }
-}
 
 /// A white drawing surface with its origin in the upper left corner; lengths are in units of 1/96 inch.
 ///
@@ -26,11 +20,11 @@ public final class Canvas {
   ///   - width: in units.
   ///   - height: in units.
   ///   - scale: pixels per unit; 2 gives a sharp picture on paper and on dense screens.
-  /// - Throws: `PictureError` when libcairo is missing or the size is not drawable (1 to 32,767 pixels a side).
+  /// - Throws: `ApusError` when libcairo is missing or the size is not drawable (1 to 32,767 pixels a side).
   public init(width: Double, height: Double, scale: Double = 2) throws {
-    if let problem = apus_cairo_load() { throw PictureError(String(cString: problem)) }
+    if let problem = apus_cairo_load() { throw ApusError(.unsupported, String(cString: problem)) }
     guard let canvas = apus_canvas_create(width, height, scale) else {
-      throw PictureError(
+      throw ApusError(.argument, 
         "cannot draw on \(width) × \(height) units at scale \(scale): a side must have 1 to 32,767 pixels, "
           + "and 4 bytes a pixel must fit into memory")
     }
@@ -42,13 +36,13 @@ public final class Canvas {
   deinit { apus_canvas_destroy(canvas) }
 
   /// The picture as the bytes of a PNG file.
-  /// - Throws: `PictureError` with cairo's description of the first error since the canvas was made.
+  /// - Throws: `ApusError` with cairo's description of the first error since the canvas was made.
   public func png() throws -> [UInt8] {
     var count = 0
     let bytes = apus_canvas_png(canvas, &count)
     defer { apus_canvas_free(bytes) }
     if let problem = apus_canvas_problem(canvas) {
-      throw PictureError("cairo could not draw the picture: " + String(cString: problem))
+      throw ApusError(.unsupported, "cairo could not draw the picture: " + String(cString: problem))
     }
     return Array(UnsafeBufferPointer(start: bytes, count: count))
   }

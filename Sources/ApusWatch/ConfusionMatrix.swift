@@ -1,3 +1,5 @@
+import ApusCore
+
 /// A classifier's answers against the truth: a heat map with counts, class names and the recall of each class.
 ///
 /// Rows are true classes, columns predicted ones. Right answers are shaded blue by their share of the row, wrong ones
@@ -12,32 +14,32 @@ public struct ConfusionMatrix: Picture {
   public let counts: [[Int]]
   public let classes: [String]
 
-  /// - Throws: `PictureError` unless `counts` is square, not negative and as large as `classes`, with 1 to 200 classes.
+  /// - Throws: `ApusError` unless `counts` is square, not negative and as large as `classes`, with 1 to 200 classes.
   public init(title: String = "Confusion matrix", counts: [[Int]], classes: [String]) throws {
     guard (1...200).contains(classes.count) else {
-      throw PictureError("a confusion matrix of \(classes.count) classes cannot be drawn: 1 to 200 can")
+      throw ApusError(.argument, "a confusion matrix of \(classes.count) classes cannot be drawn: 1 to 200 can")
     }
     guard counts.count == classes.count, counts.allSatisfy({ $0.count == classes.count }) else {
-      throw PictureError(
+      throw ApusError(.argument, 
         "\(classes.count) class names need \(classes.count) × \(classes.count) counts, not \(counts.count) rows of "
           + "\(Set(counts.map(\.count)).sorted())")
     }
-    guard counts.allSatisfy({ $0.allSatisfy { $0 >= 0 } }) else { throw PictureError("a count is negative") }
+    guard counts.allSatisfy({ $0.allSatisfy { $0 >= 0 } }) else { throw ApusError(.argument, "a count is negative") }
     self.title = title
     self.counts = counts
     self.classes = classes
   }
 
   /// Counts pairs of predicted and actual class indices.
-  /// - Throws: `PictureError` when the arrays differ in length or an index names no class.
+  /// - Throws: `ApusError` when the arrays differ in length or an index names no class.
   public init(title: String = "Confusion matrix", predicted: [Int], actual: [Int], classes: [String]) throws {
     guard predicted.count == actual.count else {
-      throw PictureError("\(predicted.count) predictions for \(actual.count) true classes")
+      throw ApusError(.argument, "\(predicted.count) predictions for \(actual.count) true classes")
     }
     var counts = Array(repeating: Array(repeating: 0, count: classes.count), count: classes.count)
     for (prediction, truth) in zip(predicted, actual) {
       guard classes.indices.contains(prediction), classes.indices.contains(truth) else {
-        throw PictureError(
+        throw ApusError(.argument, 
           "class \(classes.indices.contains(prediction) ? truth : prediction) has no name: there are \(classes.count)")
       }
       counts[truth][prediction] += 1

@@ -1,3 +1,5 @@
+import ApusCore
+
 /// A grid of small gray images, each with what was predicted; mistakes are red, framed, and say what was right.
 ///
 /// ```swift
@@ -36,21 +38,21 @@ public struct ImageSheet: Picture {
   /// True where 1 means ink (as in MNIST): such images are shown dark on white.
   public var showsInkDark: Bool
 
-  /// - Throws: `PictureError` when an image has not `pixelColumns` × `pixelRows` pixels, a size is not positive, or the
+  /// - Throws: `ApusError` when an image has not `pixelColumns` × `pixelRows` pixels, a size is not positive, or the
   ///   sheet would have more than 2,000 images.
   public init(
     title: String, subtitle: String? = nil, items: [Item], pixelColumns: Int, pixelRows: Int, columns: Int = 10,
     showsInkDark: Bool = true
   ) throws {
     guard pixelColumns > 0, pixelRows > 0, pixelColumns <= 4096, pixelRows <= 4096, columns > 0 else {
-      throw PictureError(
+      throw ApusError(.argument, 
         "images of \(pixelColumns) × \(pixelRows) pixels in \(columns) columns cannot be drawn: sizes from 1 to 4096 can")
     }
     guard items.count <= 2000 else {
-      throw PictureError("\(items.count) images do not fit on a sheet: at most 2,000 do")
+      throw ApusError(.argument, "\(items.count) images do not fit on a sheet: at most 2,000 do")
     }
     if let odd = items.firstIndex(where: { $0.pixels.count != pixelColumns * pixelRows }) {
-      throw PictureError(
+      throw ApusError(.argument, 
         "image \(odd) has \(items[odd].pixels.count) pixels, not \(pixelColumns) × \(pixelRows)")
     }
     self.title = title

@@ -1,3 +1,4 @@
+import ApusCore
 import FoundationEssentials
 
 /// Something that can be drawn and written as a PNG file.
@@ -12,7 +13,7 @@ public protocol Picture: Sendable {
 extension Picture {
   /// The picture as the bytes of a PNG file.
   /// - Parameter scale: pixels per unit.
-  /// - Throws: `PictureError` when libcairo is missing or the picture is too large.
+  /// - Throws: `ApusError` when libcairo is missing or the picture is too large.
   public func png(scale: Double = 2) throws -> [UInt8] {
     let canvas = try Canvas(width: size.width, height: size.height, scale: scale)
     draw(on: canvas)
@@ -20,13 +21,13 @@ extension Picture {
   }
 
   /// Writes the picture as a PNG file, first under a temporary name, so that a reader never meets half a picture.
-  /// - Throws: `PictureError` that names the file when it cannot be drawn or written.
+  /// - Throws: `ApusError` that names the file when it cannot be drawn or written.
   public func write(to path: String, scale: Double = 2) throws {
     let bytes = try png(scale: scale)
     do {
       try Data(bytes).write(to: URL(filePath: path), options: .atomic)
     } catch {
-      throw PictureError("cannot write the picture \(path): \(error)")
+      throw ApusError(.file, "cannot write the picture \(path): \(error)")
     }
   }
 }

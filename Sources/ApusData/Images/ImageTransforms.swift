@@ -88,18 +88,4 @@ extension RasterImage {
     if right < 0 { return plain }
     return plain.cropped(x: left, y: top, width: right - left + 1, height: bottom - top + 1)
   }
-
-  /// The image centred in a larger one of one `value` in every channel.
-  public func padded(left: Int, top: Int, right: Int, bottom: Int, value: UInt8) -> RasterImage {
-    let columns = width + max(left, 0) + max(right, 0)
-    let rows = height + max(top, 0) + max(bottom, 0)
-    var result = [UInt8](repeating: value, count: columns * rows * channels)
-    for row in 0..<height {
-      let target = ((row + max(top, 0)) * columns + max(left, 0)) * channels
-      let source = row * width * channels
-      result.replaceSubrange(
-        target..<target + width * channels, with: samples[source..<source + width * channels])
-    }
-    return RasterImage(checkedWidth: columns, height: rows, channels: channels, samples: result)
-  }
 }

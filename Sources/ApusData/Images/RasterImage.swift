@@ -17,13 +17,12 @@ public struct RasterImage: Sendable, Hashable {
 
   /// - Throws: `ApusError` (argument) unless 1 to 4 channels and `height` × `width` × `channels` samples are given.
   public init(width: Int, height: Int, channels: Int, samples: [UInt8]) throws {
-    guard width > 0, height > 0, (1...4).contains(channels), width <= Int(APUS_PNG_MAXIMUM_PIXELS) / height,
-      samples.count == width * height * channels
-    else {
+    try RasterImage.check(width: width, height: height)
+    guard (1...4).contains(channels), samples.count == width * height * channels else {
       throw ApusError(
         .argument,
-        "an image of \(width) × \(height) pixels and \(channels) channels from \(samples.count) samples: sizes must be "
-          + "positive, at most \(APUS_PNG_MAXIMUM_PIXELS >> 20) MPixel, channels 1 to 4, samples their product")
+        "an image of \(width) × \(height) pixels and \(channels) channels from \(samples.count) samples: there must be "
+          + "1 to 4 channels and as many samples as the product says")
     }
     self.init(checkedWidth: width, height: height, channels: channels, samples: samples)
   }
@@ -33,6 +32,15 @@ public struct RasterImage: Sendable, Hashable {
     self.height = height
     self.channels = channels
     self.samples = samples
+  }
+
+  static func check(width: Int, height: Int) throws {
+    guard width > 0, height > 0, width <= Int(APUS_PNG_MAXIMUM_PIXELS) / height else {
+      throw ApusError(
+        .argument,
+        "an image of \(width) × \(height) pixels: both must be positive, and at most \(APUS_PNG_MAXIMUM_PIXELS >> 20) "
+          + "MPixel fit")
+    }
   }
 
   /// Whether the last channel is opacity.
