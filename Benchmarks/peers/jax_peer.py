@@ -117,17 +117,14 @@ def cross_entropy(logits, labels):
 
 
 def scalar_autograd():
-    gradient = jax.grad(lambda x: x ** 3)
-    count = sizes.SCALAR_GRADIENTS // 4
-
-    def call():
-        for _ in range(count):
-            gradient(2.0).block_until_ready()
-    return call
+    return repeated(jax.grad(lambda x: x ** 3))
 
 
 def scalar_autograd_jit():
-    gradient = jax.jit(jax.grad(lambda x: x ** 3))
+    return repeated(jax.jit(jax.grad(lambda x: x ** 3)))
+
+
+def repeated(gradient):
 
     def call():
         for _ in range(sizes.SCALAR_GRADIENTS):

@@ -89,7 +89,7 @@ def convolution(name, backward):
         with tf.GradientTape() as tape:
             tape.watch((x, weight))
             y = forward(x, weight)
-        return tape.gradient(y, (x, weight), cotangent)
+        return y, *tape.gradient(y, (x, weight), cotangent)  # y too, or its computation would be pruned
     return finished(both, x, weight, cotangent)
 
 
