@@ -20,7 +20,7 @@ public protocol Engine: AnyObject, Sendable {
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage?
 
-  /// Prepares a graph for repeated running.
+  /// Prepares a graph for repeated running. Its sizes are all known: symbolic ones are resolved before.
   func compile(_ graph: Graph) throws -> any Executable
 }
 
@@ -30,11 +30,11 @@ public enum ReusableOperand: Sendable { case none, first, second }
 /// A graph made ready by an engine. Runs may overlap, each with its own arena.
 public protocol Executable: AnyObject, Sendable {
   /// - Parameters:
-  ///   - inputs: one storage for each input of the graph, in order. Ownership passes to the engine.
-  ///   - donated: indices of inputs whose memory may be overwritten if nothing else holds them. An engine writes
-  ///     them only once nothing that can fail remains to be run.
+  ///   - inputs: one storage for each input of the graph, in order; unchanged when it throws.
+  ///   - donated: indices of inputs whose memory may be overwritten if nothing else holds them
+  ///     (`isKnownUniquelyReferenced(&inputs[i])`). An engine writes them only once nothing that can fail remains.
   /// - Returns: one storage for each output of the graph, in order.
-  func run(_ inputs: consuming [Storage], donated: Set<Int>) throws -> [Storage]
+  func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage]
 }
 
 extension Engine {

@@ -74,7 +74,7 @@ enum Dispatch {
     }
     var results: [Storage]
     if let trace = context?.trace, inputs.isEmpty || inputs.contains(where: \.isSymbolic) {
-      results = try trace.record(primitive, inputs.map(\.storage), outputTypes)
+      results = try trace.record(primitive, inputs, outputTypes)
     } else {
       if inputs.contains(where: \.isSymbolic) {
         throw ApusError(

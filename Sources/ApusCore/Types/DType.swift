@@ -2,7 +2,7 @@
 ///
 /// Raw values are stable: packages store them and the C kernels use the same codes. Arithmetic is defined for
 /// ``bool``, ``uint8``, ``int32``, ``int64``, ``float32`` and ``float64``; the others can be stored, moved and cast.
-public enum DType: UInt8, Hashable, Codable, Sendable, CaseIterable {
+public enum DType: UInt8, Hashable, Codable, Sendable, BitwiseCopyable, CaseIterable {
   case bool = 0
   case uint8, int8, int16, uint16, int32, uint32, int64, uint64
   case float16, bfloat16, float32, float64

@@ -110,7 +110,7 @@ public struct Shape: Sendable, BitwiseCopyable {
   /// https://numpy.org/doc/stable/user/basics.broadcasting.html
   public static func broadcast(_ a: Shape, _ b: Shape) -> Shape? {
     if a == b { return a }
-    let rank = max(a.rank, b.rank)
+    let rank = Swift.max(a.rank, b.rank)
     var result = Shape(repeating: 1, count: rank)
     for i in 0..<rank {
       let x = i < rank - a.rank ? Dim(1) : a.dim(i - (rank - a.rank))
@@ -152,8 +152,25 @@ extension Shape: RandomAccessCollection {
   }
 }
 
+/// What may stand in a shape's literal: a number, a name, a ``Dim``. `[n, 28]`, `["batch", 784]`.
+public protocol DimConvertible {
+  var dim: Dim { get }
+}
+extension Int: DimConvertible {
+  public var dim: Dim { Dim(self) }
+}
+extension String: DimConvertible {
+  public var dim: Dim { .symbol(self) }
+}
+extension Dim: DimConvertible {
+  public var dim: Dim { self }
+}
+
 extension Shape: ExpressibleByArrayLiteral, CustomStringConvertible {
-  public init(arrayLiteral elements: Dim...) { self.init(dims: elements) }
+  public init(arrayLiteral elements: any DimConvertible...) {
+    self.init()
+    for element in elements { append(element.dim) }
+  }
   public var description: String { "[" + dims.map(\.description).joined(separator: ", ") + "]" }
 }
 
