@@ -9,16 +9,28 @@ import torch
 from torch import nn
 
 # What `apus train` uses unless told otherwise.
-RECIPES = {"digits": {"epochs": 20, "batch": 32, "dropout": 0.25, "rate": 1e-3},
-           "mnist": {"epochs": 15, "batch": 64, "dropout": 0.5, "rate": 1e-3}}
+RECIPES = {"digits": {"epochs": 20, "batch": 32, "rate": 1e-3}, "mnist": {"epochs": 15, "batch": 64, "rate": 1e-3}}
+
+
+class DigitNetwork(nn.Module):
+    """The network in Sources/ApusCommand/DigitNetwork.swift, with the same keys in its state dictionary."""
+
+    def __init__(self, side):
+        super().__init__()
+        pools = side >= 16
+        rest = side // 2 // 2 if pools else side // 2
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), *([nn.MaxPool2d(2)] if pools else []),
+            nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25))
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(64 * rest * rest, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10))
+
+    def forward(self, x):
+        return self.classifier(self.features(x))
 
 
 def network(task):
-    side, dropout = (8 if task == "digits" else 28) // 4, RECIPES[task]["dropout"]
-    return nn.Sequential(
-        nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Dropout(dropout), nn.Linear(64 * side * side, 10))
+    return DigitNetwork(8 if task == "digits" else 28)
 
 
 def train(task, images, labels, seed):
