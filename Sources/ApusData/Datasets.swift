@@ -58,7 +58,8 @@ public enum Datasets {
       }
       guard labels.dtype == .uint8, labels.rank == 1, labels.shape[0] == images.shape[0] else {
         throw ApusError(
-          .file, "\(labelsPath) holds \(labels.type), where the labels of the images beside it are uint8[\(images.shape[0])]")
+          .file,
+          "\(labelsPath) holds \(labels.type), where the labels of the images beside it are uint8[\(images.shape[0])]")
       }
       let classes = labels.storage.withBytes { bytes in bytes.max() ?? 0 }
       guard classes < 10 else {

@@ -83,7 +83,9 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
     // Every element comes to every place about equally often: 5 places, 20,000 epochs, 4,000 expected ± 5 deviations.
     var seen = [[Int]](repeating: [0, 0, 0, 0, 0], count: 5)
     for epoch in 0..<20_000 {
-      for (place, element) in Permutation.make(count: 5, seed: 3, epoch: epoch).enumerated() { seen[place][element] += 1 }
+      for (place, element) in Permutation.make(count: 5, seed: 3, epoch: epoch).enumerated() {
+        seen[place][element] += 1
+      }
     }
     #expect(seen.joined().allSatisfy { abs($0 - 4000) < 5 * 57 }, "\(seen)")
   }
@@ -114,7 +116,7 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
 
   @Test func mapping() throws {
     let doubled = try numbers(6).map { batch in
-      Batch(try tensor(values(batch[0], as: Int64.self).map { $0 * 2 }, batch[0].shape.count == 0 ? [] : [batch[0].shape[0]]))
+      Batch(try TensorBytes.tensor(values(batch[0], as: Int64.self).map { $0 * 2 }, Array(batch[0].shape)))
     }
     #expect(try read(doubled.batch(4).epoch(0)) == [[0, 2, 4, 6], [8, 10]])
     let uneven = try Dataset(count: 3) { Batch(try TensorBytes.tensor([Float](repeating: 1, count: $0 + 1), [$0 + 1])) }

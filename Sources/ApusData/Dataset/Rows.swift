@@ -21,14 +21,17 @@ enum Rows {
     for element in elements where element.map(\.type) != first.map(\.type) {
       throw ApusError(
         .shape,
-        "the elements of a batch must be alike: \(first.map(\.type.description)) beside \(element.map(\.type.description))")
+        "the elements of a batch must be alike: \(first.map(\.type.description)) beside \(element.map(\.type.description))"
+      )
     }
     return try first.indices.map { index in
       let type = TensorType(first[index].dtype, Shape([elements.count] + first[index].shape))
       let storage = try Storage(type)
       let bytes = try first[index].type.byteCount()
       for (position, element) in elements.enumerated() {
-        element[index].storage.withBytes { storage.plainAddress.advanced(by: position * bytes).copyMemory(from: $0.baseAddress!, byteCount: bytes) }
+        element[index].storage.withBytes {
+          storage.plainAddress.advanced(by: position * bytes).copyMemory(from: $0.baseAddress!, byteCount: bytes)
+        }
       }
       return Tensor(storage: storage)
     }

@@ -32,7 +32,9 @@ struct TensorStage: Stage, Plan {
   init(_ tensors: [Tensor]) throws {
     guard let first = tensors.first else { throw ApusError(.argument, "a dataset needs at least one tensor") }
     guard tensors.allSatisfy({ !$0.isSymbolic }) else {
-      throw ApusError(.trace, "a dataset holds values, and a symbolic tensor has none", operation: "Dataset", operands: tensors.map(\.type))
+      throw ApusError(
+        .trace, "a dataset holds values, and a symbolic tensor has none", operation: "Dataset",
+        operands: tensors.map(\.type))
     }
     guard tensors.allSatisfy({ $0.rank > 0 && $0.shape[0] == (first.rank > 0 ? first.shape[0] : -1) }) else {
       throw ApusError(
