@@ -21,7 +21,7 @@ import Testing
 
   @Test func roundTrips() throws {
     func check<T: TensorScalar & Equatable>(_ numbers: [T], _ shape: Int...) throws {
-      let before = try TensorBytes.tensor(numbers, shape)
+      let before = Tensor(numbers, shape: Shape(shape), dtype: T.dtype)
       let bytes = try IDX.encode(before)
       for bytes in [bytes, try Gzip.compress(bytes)] {
         let after = try IDX.decode(bytes)
@@ -105,7 +105,7 @@ import Testing
     var ink = 0.0
     var heldOut = perClass
     for (part, isTest) in [(digits.train, false), (digits.test, true)] {
-      let all = try part.batch(part.count).element(at: 0)
+      let all = try part.batched(part.count).element(at: 0)
       for label in values(all[1], as: Int64.self) {
         perClass[Int(label)] += 1
         if isTest { heldOut[Int(label)] += 1 }
@@ -134,7 +134,7 @@ import Testing
       try writeMNIST(to: folder, dash: dash, suffix: suffix)
       let mnist = try Datasets.mnist(directory: folder)
       #expect(mnist.train.count == 5 && mnist.test.count == 3)
-      let batch = try mnist.train.batch(4).element(at: 0)
+      let batch = try mnist.train.batched(4).element(at: 0)
       #expect(batch.inputs.type == TensorType(.float32, [4, 1, 28, 28]))
       #expect(values(batch.inputs, as: Float.self).prefix(3) == [0, 1 / 255, 2 / 255])
       #expect(values(batch[1]) == [0, 1, 2, 3] as [Int64])

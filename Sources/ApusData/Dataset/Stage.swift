@@ -74,6 +74,22 @@ struct MapStage: Stage {
   }
 }
 
+/// A function over every element that does the same to a stack of elements as to each of them.
+struct VectorizedMapStage: Stage {
+  let base: any Stage
+  let transform: @Sendable (Batch) throws -> Batch
+
+  var count: Int { base.count }
+  func plan(epoch: Int) -> any Plan { Mapped(base: base.plan(epoch: epoch), transform: transform) }
+
+  private struct Mapped: Plan {
+    let base: any Plan
+    let transform: @Sendable (Batch) throws -> Batch
+    func element(at position: Int) throws -> [Tensor] { try transform(Batch(base.element(at: position))).tensors }
+    func stacked(at positions: [Int]) throws -> [Tensor] { try transform(Batch(base.stacked(at: positions))).tensors }
+  }
+}
+
 /// A new order in every epoch.
 struct ShuffleStage: Stage {
   let base: any Stage
