@@ -32,7 +32,9 @@ typedef struct {
     } else {                                                                                            \
       for (int64_t i = 0; i < n; i++) d[i * to_step] = s[i * from_step];                                \
     }                                                                                                   \
-  }                                                                                                     \
+  }
+
+#define TILE_OF(T)                                                                                      \
   static void tile_##T(int64_t tall, int64_t wide, const char *from, int64_t wide_from, char *to, int64_t tall_to) { \
     const T *CK_RESTRICT s = (const T *)(const void *)from;                                             \
     T *CK_RESTRICT d = (T *)(void *)to;                                                                 \
@@ -44,6 +46,10 @@ ROW_OF(uint16_t)
 ROW_OF(uint32_t)
 ROW_OF(uint64_t)
 ROW_OF(pair64)
+TILE_OF(uint8_t)
+TILE_OF(uint16_t)
+TILE_OF(uint64_t)
+TILE_OF(pair64)
 
 // 4 x 4 blocks of 32-bit elements, the common case, transposed in registers.
 typedef uint32_t quad __attribute__((ext_vector_type(4), aligned(4)));
