@@ -51,16 +51,25 @@ extension StateDictionary: Sequence, ExpressibleByDictionaryLiteral {
 extension Module {
   /// The values of all parameters and buffers under their names: PyTorch's keys for the same structure.
   ///
-  /// - Throws: ``ApusError`` (argument) naming the parameters whose size is still to be inferred.
-  public func stateDictionary() throws -> StateDictionary {
-    let variables = stateVariables()
-    let unknown = variables.filter { !$0.variable.isInitialized }.map(\.name)
-    guard unknown.isEmpty else {
-      throw ApusError(
-        .argument,
-        "the model's sizes are not all known: call it once, or give the layers' sizes. Without values: \(list(unknown))")
+  /// Traps when a layer's size is still to be inferred; see ``requireSizes()``.
+  public func stateDictionary() -> StateDictionary {
+    do {
+      try requireSizes()
+    } catch {
+      _ = Tensor.failure(error, as: TensorType(.float32, []))
+      return StateDictionary()
     }
-    return StateDictionary(variables.map { ($0.name, $0.variable.value) })
+    return StateDictionary(stateVariables().map { ($0.name, $0.variable.value) })
+  }
+
+  /// Checks that every parameter has a value.
+  /// - Throws: ``ApusError`` (argument) naming the parameters whose size is still to be inferred.
+  public func requireSizes() throws(ApusError) {
+    let unknown = stateVariables().filter { !$0.variable.isInitialized }.map(\.name)
+    if unknown.isEmpty { return }
+    throw ApusError(
+      .argument,
+      "the model's sizes are not all known: call it once, or give the layers' sizes. Without values: \(list(unknown))")
   }
 
   /// Replaces the values of parameters and buffers by those of the same names, cast to their dtypes.
