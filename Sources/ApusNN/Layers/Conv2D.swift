@@ -17,7 +17,7 @@ public final class Conv2D: Module {
   public let outputChannels: Int
   public let kernelSize: Pair
   public let stride: Pair
-  public let padding: WindowPadding
+  public let padding: ImagePadding
   public let dilation: Pair
   public let groups: Int
   private let activation: Activation?
@@ -33,7 +33,7 @@ public final class Conv2D: Module {
     dtype: DType = .float32
   ) {
     self.init(
-      input: inputChannels, output: outputChannels, kernelSize.pair, stride.pair, padding.windowPadding, dilation.pair,
+      input: inputChannels, output: outputChannels, kernelSize.pair, stride.pair, padding.imagePadding, dilation.pair,
       groups, hasBias: bias, activation, (weightInitializer, biasInitializer), dtype)
   }
 
@@ -45,12 +45,12 @@ public final class Conv2D: Module {
     dtype: DType = .float32
   ) {
     self.init(
-      input: nil, output: outputChannels, kernelSize.pair, stride.pair, padding.windowPadding, dilation.pair, groups,
+      input: nil, output: outputChannels, kernelSize.pair, stride.pair, padding.imagePadding, dilation.pair, groups,
       hasBias: bias, activation, (weightInitializer, biasInitializer), dtype)
   }
 
   private init(
-    input: Int?, output: Int, _ kernelSize: Pair, _ stride: Pair, _ padding: WindowPadding, _ dilation: Pair,
+    input: Int?, output: Int, _ kernelSize: Pair, _ stride: Pair, _ padding: ImagePadding, _ dilation: Pair,
     _ groups: Int, hasBias: Bool, _ activation: Activation?, _ initializers: (weight: Initializer, bias: Initializer?),
     _ dtype: DType
   ) {
@@ -96,9 +96,7 @@ public final class Conv2D: Module {
     let channels = weight.dimension(1) * groups
     guard x.dimension(1) == channels else { return mismatch(x, "\(channels)") }
     let y = x.convolution2D(
-      weight, bias: bias?.tensor, stride: stride,
-      padding: padding.amounts(on: x, kernel: kernelSize, strides: stride, dilation: dilation), dilation: dilation,
-      groups: groups)
+      weight, bias: bias?.tensor, stride: stride.tuple, padding: padding, dilation: dilation.tuple, groups: groups)
     return activation.apply(y)
   }
 

@@ -6,7 +6,7 @@ import ApusCore
 public final class MaxPool2D: Module {
   public let kernelSize: Pair
   public let stride: Pair
-  public let padding: WindowPadding
+  public let padding: ImagePadding
   public let dilation: Pair
 
   /// - Parameter stride: nil: the kernel's size, so that windows don't overlap.
@@ -16,7 +16,7 @@ public final class MaxPool2D: Module {
   ) {
     self.kernelSize = kernelSize.pair
     self.stride = stride?.pair ?? kernelSize.pair
-    self.padding = padding.windowPadding
+    self.padding = padding.imagePadding
     self.dilation = dilation.pair
     precondition(
       [self.kernelSize, self.stride, self.dilation].allSatisfy { $0.height > 0 && $0.width > 0 },
@@ -26,8 +26,7 @@ public final class MaxPool2D: Module {
   public func forward(_ x: Tensor) -> Tensor {
     guard x.rank == 4 else { return .failure(.layer(expected: "[N, C, H, W]", got: x), as: x.type) }
     return x.maxPool2D(
-      kernelSize: kernelSize, stride: stride,
-      padding: padding.amounts(on: x, kernel: kernelSize, strides: stride, dilation: dilation), dilation: dilation)
+      kernelSize: kernelSize.tuple, stride: stride.tuple, padding: padding, dilation: dilation.tuple)
   }
 }
 
@@ -37,7 +36,7 @@ public final class MaxPool2D: Module {
 public final class AveragePool2D: Module {
   public let kernelSize: Pair
   public let stride: Pair
-  public let padding: WindowPadding
+  public let padding: ImagePadding
   /// Whether the border's zeros count in the divisor (PyTorch's default; Keras' "same" does not count them).
   public let countIncludesPadding: Bool
 
@@ -48,7 +47,7 @@ public final class AveragePool2D: Module {
   ) {
     self.kernelSize = kernelSize.pair
     self.stride = stride?.pair ?? kernelSize.pair
-    self.padding = padding.windowPadding
+    self.padding = padding.imagePadding
     self.countIncludesPadding = countIncludesPadding
     precondition(
       [self.kernelSize, self.stride].allSatisfy { $0.height > 0 && $0.width > 0 },
@@ -58,9 +57,7 @@ public final class AveragePool2D: Module {
   public func forward(_ x: Tensor) -> Tensor {
     guard x.rank == 4 else { return .failure(.layer(expected: "[N, C, H, W]", got: x), as: x.type) }
     return x.averagePool2D(
-      kernelSize: kernelSize, stride: stride,
-      padding: padding.amounts(on: x, kernel: kernelSize, strides: stride, dilation: .one),
-      countIncludesPadding: countIncludesPadding)
+      kernelSize: kernelSize.tuple, stride: stride.tuple, padding: padding, countIncludePadding: countIncludesPadding)
   }
 }
 

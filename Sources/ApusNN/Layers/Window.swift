@@ -14,47 +14,21 @@ extension [Int]: PairConvertible {
   }
 }
 
-/// Zeros around an image before a window slides over it.
-public enum WindowPadding: Hashable, Sendable {
-  case explicit(Padding2D)
-  /// As many as make the result ⌈size / stride⌉ large, an odd one below and right (TensorFlow's "SAME"; PyTorch's
-  /// `padding="same"` where the stride is 1).
-  case same
-
-  /// Zeros on each side of the image `x` [N, C, H, W].
-  func amounts(on x: Tensor, kernel: Pair, strides: Pair, dilation: Pair) -> Padding2D {
-    switch self {
-    case .explicit(let padding): return padding
-    case .same:
-      let rows = total(x.dimension(2), kernel.height, strides.height, dilation.height)
-      let columns = total(x.dimension(3), kernel.width, strides.width, dilation.width)
-      return Padding2D(
-        top: rows / 2, left: columns / 2, bottom: rows - rows / 2, right: columns - columns / 2)
-    }
-  }
-
-  private func total(_ size: Dim, _ kernel: Int, _ stride: Int, _ dilation: Int) -> Int {
-    // With stride 1 the image's size does not matter, which may be symbolic.
-    if stride == 1 { return dilation * (kernel - 1) }
-    let size = Shape(dims: [size])[0]
-    return max(0, ((size + stride - 1) / stride - 1) * stride + dilation * (kernel - 1) + 1 - size)
-  }
-}
-
-/// What may stand for a ``WindowPadding``: `1`, `[1, 2]` (rows, columns), `.same`, `.valid`, `Padding2D(…)`.
+/// What may stand for an `ImagePadding`: `1`, `[1, 2]` (rows, columns), `.same`, `.valid`, `ImagePadding.explicit(…)`.
 public protocol PaddingConvertible: Sendable {
-  var windowPadding: WindowPadding { get }
+  var imagePadding: ImagePadding { get }
 }
-extension WindowPadding: PaddingConvertible { public var windowPadding: WindowPadding { self } }
-extension Padding2D: PaddingConvertible { public var windowPadding: WindowPadding { .explicit(self) } }
-extension Pair: PaddingConvertible {
-  /// Rows above and below, columns left and right.
-  public var windowPadding: WindowPadding { .explicit(Padding2D(height, width)) }
+extension ImagePadding: PaddingConvertible { public var imagePadding: ImagePadding { self } }
+extension Pair: PaddingConvertible { public var imagePadding: ImagePadding { .symmetric(height, width) } }
+extension Int: PaddingConvertible { public var imagePadding: ImagePadding { pair.imagePadding } }
+extension [Int]: PaddingConvertible { public var imagePadding: ImagePadding { pair.imagePadding } }
+extension PaddingConvertible where Self == ImagePadding {
+  /// As much as makes the result ⌈size / stride⌉, an odd element below and right.
+  public static var same: ImagePadding { .same }
+  /// Nothing.
+  public static var valid: ImagePadding { .valid }
 }
-extension Int: PaddingConvertible { public var windowPadding: WindowPadding { pair.windowPadding } }
-extension [Int]: PaddingConvertible { public var windowPadding: WindowPadding { pair.windowPadding } }
-extension PaddingConvertible where Self == WindowPadding {
-  public static var same: WindowPadding { .same }
-  /// No zeros.
-  public static var valid: WindowPadding { .explicit(.zero) }
+
+extension Pair {
+  var tuple: (Int, Int) { (height, width) }
 }

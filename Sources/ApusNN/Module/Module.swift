@@ -70,12 +70,20 @@ extension Module {
     }
   }
 
-  /// Runs `body` in training or inference mode and restores each module's mode afterwards.
-  public func withMode<R>(training: Bool, _ body: () throws -> R) rethrows -> R {
-    let modes = allMembers().compactMap { _, member in if case .mode(let mode) = member { mode } else { nil } }
-    let before = modes.map(\.value)
-    defer { for (mode, value) in zip(modes, before) { mode.value = value } }
-    for mode in modes { mode.value = training }
-    return try body()
+  /// The modes of this module and all it contains, to be restored later.
+  public var modes: SavedModes {
+    let modes = allMembers().compactMap { _, kind in if case .mode(let mode) = kind { mode } else { nil } }
+    return SavedModes(modes: modes.map { ($0, $0.value) })
   }
+}
+
+/// Training modes of modules at one moment.
+public struct SavedModes: Sendable {
+  fileprivate let modes: [(mode: Mode, value: Bool)]
+
+  /// Whether all are in training mode.
+  public var areTraining: Bool { modes.allSatisfy(\.value) }
+
+  /// Puts each module back into the mode it was in.
+  public func restore() { for (mode, value) in modes { mode.value = value } }
 }

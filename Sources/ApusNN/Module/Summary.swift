@@ -85,9 +85,10 @@ extension Module where Input == Tensor {
         if let tensor = output as? Tensor { outputs.withLock { $0[ObjectIdentifier(module)] = tensor.type } }
       })
     defer { hook.remove() }
-    try checked {
-      withMode(training: false) { withoutGradients { _ = self(Tensor.zeros(input, dtype: dtype)) } }
-    }
+    let modes = modes
+    defer { modes.restore() }
+    eval()
+    try checked { withoutGradients { _ = self(Tensor.zeros(input, dtype: dtype)) } }
     let rows = namedModules().map { path, module in
       let own = module.members().compactMap { if case .parameter(let p) = $0.kind { p } else { nil } }
       let sizes = own.map { $0.isInitialized ? $0.value.elementCount : 0 }
