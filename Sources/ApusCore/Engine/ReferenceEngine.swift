@@ -65,7 +65,7 @@ public final class ReferenceEngine: Engine {
     case .erf: return [try Wise.map(x[0], Glibc.erf)]
     case .sigmoid: return [try Wise.map(x[0], Wise.sigmoid)]
     case .relu: return [try Wise.map(x[0], { Wise.maximum($0, 0) }, integer: { Swift.max($0, 0) })]
-    case .logicalNot: return [ReferenceArray(output, x[0].truths.map { $0 ? 0 : 1 })]
+    case .logicalNot: return [ReferenceArray(output, integers: x[0].truths.map { $0 ? 0 : 1 })]
 
     // Element-wise, two operands.
     case .add: return [try Wise.zip(x[0], x[1], +, integer: &+)]
@@ -88,8 +88,8 @@ public final class ReferenceEngine: Engine {
     case .iota(let d):
       var numbers: [Int64] = []
       output.shape.forEachIndex { numbers.append(Int64($0[d.axis])) }
-      return [ReferenceArray(output.with(dtype: .int64), numbers).cast(to: output.dtype)]
-    case .dimension(let d): return [ReferenceArray(output, [Int64(x[0].shape[d.axis])])]
+      return [ReferenceArray(output.with(dtype: .int64), integers: numbers).cast(to: output.dtype)]
+    case .dimension(let d): return [ReferenceArray(output, integers: [Int64(x[0].shape[d.axis])])]
 
     // Movement.
     case .reshape: return [ReferenceArray(output, x[0].elements)]
@@ -155,7 +155,8 @@ extension ReferenceArray {
     } else if type.dtype.isFloatingPoint {
       self.init(type, Array(repeating: value.doubleValue, count: count))
     } else {
-      self.init(type, Array(repeating: type.dtype == .bool ? (value.boolValue ? 1 : 0) : value.intValue, count: count))
+      let number = type.dtype == .bool ? (value.boolValue ? 1 : 0) : value.intValue
+      self.init(type, integers: Array(repeating: number, count: count))
     }
   }
 }

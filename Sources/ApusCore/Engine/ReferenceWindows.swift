@@ -93,7 +93,7 @@ enum ReferenceLinear {
       StridedPositions(batch, strides: batchStrides(left, batch)),
       StridedPositions(batch, strides: batchStrides(right, batch)))
     if case (.integer(let x), .integer(let y)) = (a.elements, b.elements) {
-      return ReferenceArray(output, products(x, y, firsts, rows, depth, columns, 0) { $0 &+ $1 &* $2 })
+      return ReferenceArray(output, integers: products(x, y, firsts, rows, depth, columns, 0) { $0 &+ $1 &* $2 })
     }
     return ReferenceArray(output, products(try a.reals(), try b.reals(), firsts, rows, depth, columns, 0) { $0 + $1 * $2 })
   }
