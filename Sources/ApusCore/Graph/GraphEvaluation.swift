@@ -7,6 +7,18 @@ extension CapturedGraph {
       + captures
   }
 
+  /// The same for one call of the compiled function, over the storages it ran with.
+  func trackedOperands(_ arguments: [Tensor], _ storages: [Storage]) -> [Tensor] {
+    storages.enumerated().map { i, storage in
+      if i < inputCount { return arguments[i] }
+      if i < inputCount + variables.count {
+        return Tensor(storage, node: (variables[i - inputCount] as? Parameter)?.trackedLeaf)
+      }
+      let rest = i - inputCount - variables.count - readGradients.count
+      return rest < 0 ? Tensor(storage) : captures[rest]
+    }
+  }
+
   /// Puts the state that a run of the graph gave back into its variables.
   func writeState(_ results: ArraySlice<Tensor>) {
     var rest = results

@@ -102,6 +102,9 @@ public final class Parameter: Variable, @unchecked Sendable {
     return Tensor(value.storage, node: leaf)
   }
 
+  /// The leaf that gradients are collected at; nil while it is frozen.
+  var trackedLeaf: Node? { isTrainable ? leaf : nil }
+
   /// The gradient `backward` accumulated; nil before, and after an optimizer's `zeroGradients`.
   public var gradient: Tensor? {
     get { slot.gradient }

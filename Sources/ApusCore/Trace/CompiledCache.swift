@@ -30,18 +30,22 @@ public final class CompiledCache: @unchecked Sendable {
     /// The body's result, with symbolic tensors: the mould for later results.
     let template: Any
     let sizes: [String: Int]
-    /// The outputs that depend on a leaf outside, which gradients flow through.
+    /// Which outputs depend on a leaf outside, so that gradients flow through the call; and how.
+    let differentiableOutputs: [Bool]
     let differentiable: DifferentiableCall?
 
     init(
       captured: CapturedGraph, executable: SizedExecutable, template: Any, sizes: [String: Int],
-      differentiable: DifferentiableCall?
+      differentiableOutputs: [Bool]
     ) {
       self.captured = captured
       self.executable = executable
       self.template = template
       self.sizes = sizes
-      self.differentiable = differentiable
+      self.differentiableOutputs = differentiableOutputs
+      differentiable =
+        differentiableOutputs.contains(true)
+        ? DifferentiableCall(captured, name: captured.graph.name, outputs: differentiableOutputs) : nil
     }
 
     func isValid(sizes: [String: Int]) -> Bool {
@@ -112,12 +116,10 @@ public final class CompiledCache: @unchecked Sendable {
       recordsGradients: ExecutionContext.recordsGradients, engine: ObjectIdentifier(engine))
     if let found = entries.withLock({ $0[key]?.last { $0.isValid(sizes: sizes) } }) { return found }
     var template: Any = ()
-    var leaves: [Tensor] = []
-    var differentiable = [Bool]()
+    var differentiable: [Bool] = []
     let captured = try CapturedGraph.capture(
       name: name, types, requiresGradient: tensors.map(\.requiresGradient), sizes: sizes
     ) { inputs in
-      leaves = inputs
       let (output, tensors) = try body(inputs)
       template = output
       differentiable = tensors.map { $0.node.map { (try? $0.residuals()) != nil } ?? false }
@@ -127,9 +129,7 @@ public final class CompiledCache: @unchecked Sendable {
     Diagnostics.debug("\(name): traced for \(types), \(captured.graph.nodes.count) nodes")
     let made = Entry(
       captured: captured, executable: try SizedExecutable(captured.graph, engine: engine), template: template, sizes: sizes,
-      differentiable: key.recordsGradients && differentiable.contains(true)
-        ? DifferentiableCall(captured, name: name, engine: engine, outputs: differentiable) : nil)
-    _ = leaves
+      differentiableOutputs: key.recordsGradients ? differentiable : [])
     entries.withLock { $0[key, default: []].append(made) }
     return made
   }
@@ -180,6 +180,8 @@ enum CompiledRun {
     }
     for slot in captured.readGradients { if let value = slot.stored { storages.append(value.storage) } }
     storages.append(contentsOf: captured.captures.map(\.storage))
+    // A tape entry for the call needs the operands as they were: held twice, they are not overwritten.
+    let operands = entry.differentiable.map { _ in captured.trackedOperands(tensors, storages) }
     let results: [Storage]
     do {
       guard storages.count == captured.graph.inputs.count else {
@@ -205,6 +207,7 @@ enum CompiledRun {
     }
     for slot in captured.clearedGradients { slot.stored = nil }
     let outputs = results[..<captured.outputCount].map { Tensor($0) }
-    return entry.differentiable?.attach(outputs, inputs: tensors, sizes: sizes) ?? outputs
+    guard let call = entry.differentiable, let operands else { return outputs }
+    return call.attach(outputs, outputs: entry.differentiableOutputs, operands: operands)
   }
 }

@@ -2,7 +2,7 @@
 import Apus
 
 manualSeed(0)
-let (train, test) = Datasets.digits()
+let digits = try Datasets.digits()
 let model = Sequential {
   Conv2D(32, kernelSize: 3, activation: .relu)
   MaxPool2D(2)
@@ -11,6 +11,6 @@ let model = Sequential {
 }
 let trainer = Trainer(model, optimizer: Adam(), loss: .sparseCategoricalCrossEntropy, metrics: [.accuracy])
 let history = try await trainer.fit(
-  train.shuffled(seed: 0).batched(32), epochs: 5, validation: test.batched(128), callbacks: [.progress])
-let result = try await trainer.evaluate(test.batched(128))
+  digits.train.shuffled(seed: 0).batched(32), epochs: 5, validation: digits.test.batched(128), callbacks: [.progress])
+let result = try await trainer.evaluate(digits.test.batched(128))
 print(result)

@@ -2,7 +2,6 @@
 import Apus
 
 final class CNN: Module {
-  let mode = Mode(true)
   let conv = Sequential {
     Conv2D(3, 32, kernelSize: 3)
     ReLU()
