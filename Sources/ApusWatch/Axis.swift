@@ -92,7 +92,8 @@ struct Axis: Sendable {
     if isLogarithmic { return fixed(tick, max(0, Int(-magnitude.rounded(.down)))) }
     let step = ticks.count > 1 ? ticks[1] - ticks[0] : abs(tick)
     var decimals = 0
-    while decimals < 8, abs(step * power(10, Double(decimals)) - (step * power(10, Double(decimals))).rounded()) > 1e-6 {
+    while decimals < 8, abs(step * power(10, Double(decimals)) - (step * power(10, Double(decimals))).rounded()) > 1e-6
+    {
       decimals += 1
     }
     return fixed(tick, decimals)

@@ -24,7 +24,8 @@ public final class Canvas {
   public init(width: Double, height: Double, scale: Double = 2) throws {
     if let problem = apus_cairo_load() { throw ApusError(.unsupported, String(cString: problem)) }
     guard let canvas = apus_canvas_create(width, height, scale) else {
-      throw ApusError(.argument, 
+      throw ApusError(
+        .argument,
         "cannot draw on \(width) × \(height) units at scale \(scale): a side must have 1 to 32,767 pixels, "
           + "and 4 bytes a pixel must fit into memory")
     }
@@ -137,8 +138,9 @@ extension Canvas {
   }
 
   /// A filled disc with an outline in a second colour.
-  public func disc(at x: Double, _ y: Double, radius: Double, color: Color, outline: Color? = nil, lineWidth: Double = 1)
-  {
+  public func disc(
+    at x: Double, _ y: Double, radius: Double, color: Color, outline: Color? = nil, lineWidth: Double = 1
+  ) {
     set(color)
     apus_canvas_arc(canvas, x, y, radius, 0, 2 * .pi)
     apus_canvas_close(canvas)

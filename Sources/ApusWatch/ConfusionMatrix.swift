@@ -20,7 +20,8 @@ public struct ConfusionMatrix: Picture {
       throw ApusError(.argument, "a confusion matrix of \(classes.count) classes cannot be drawn: 1 to 200 can")
     }
     guard counts.count == classes.count, counts.allSatisfy({ $0.count == classes.count }) else {
-      throw ApusError(.argument, 
+      throw ApusError(
+        .argument,
         "\(classes.count) class names need \(classes.count) × \(classes.count) counts, not \(counts.count) rows of "
           + "\(Set(counts.map(\.count)).sorted())")
     }
@@ -39,7 +40,8 @@ public struct ConfusionMatrix: Picture {
     var counts = Array(repeating: Array(repeating: 0, count: classes.count), count: classes.count)
     for (prediction, truth) in zip(predicted, actual) {
       guard classes.indices.contains(prediction), classes.indices.contains(truth) else {
-        throw ApusError(.argument, 
+        throw ApusError(
+          .argument,
           "class \(classes.indices.contains(prediction) ? truth : prediction) has no name: there are \(classes.count)")
       }
       counts[truth][prediction] += 1

@@ -45,14 +45,17 @@ public struct ImageSheet: Picture {
     showsInkDark: Bool = true
   ) throws {
     guard pixelColumns > 0, pixelRows > 0, pixelColumns <= 4096, pixelRows <= 4096, columns > 0 else {
-      throw ApusError(.argument, 
-        "images of \(pixelColumns) × \(pixelRows) pixels in \(columns) columns cannot be drawn: sizes from 1 to 4096 can")
+      throw ApusError(
+        .argument,
+        "images of \(pixelColumns) × \(pixelRows) pixels in \(columns) columns cannot be drawn: sizes from 1 to 4096 can"
+      )
     }
     guard items.count <= 2000 else {
       throw ApusError(.argument, "\(items.count) images do not fit on a sheet: at most 2,000 do")
     }
     if let odd = items.firstIndex(where: { $0.pixels.count != pixelColumns * pixelRows }) {
-      throw ApusError(.argument, 
+      throw ApusError(
+        .argument,
         "image \(odd) has \(items[odd].pixels.count) pixels, not \(pixelColumns) × \(pixelRows)")
     }
     self.title = title

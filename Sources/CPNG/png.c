@@ -70,7 +70,8 @@ static bool decode(session *s, apus_png_image *image) {
   if (s->info == NULL) png_error(s->png, "out of memory");
   png_set_read_fn(s->png, s, read_bytes);
   // Text, colour profiles and the like are never used: bound what a file can make libpng keep or inflate.
-  png_set_user_limits(s->png, APUS_PNG_MAXIMUM_PIXELS, APUS_PNG_MAXIMUM_PIXELS);
+  // The product of the sides is what is bounded, below, with a message that names them.
+  png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_chunk_cache_max(s->png, 64);
   png_set_chunk_malloc_max(s->png, 1 << 20);
 
@@ -117,7 +118,7 @@ static bool encode(session *s, const apus_png_image *image) {
   s->info = png_create_info_struct(s->png);
   if (s->info == NULL) png_error(s->png, "out of memory");
   png_set_write_fn(s->png, s, write_bytes, flush_bytes);
-  png_set_user_limits(s->png, APUS_PNG_MAXIMUM_PIXELS, APUS_PNG_MAXIMUM_PIXELS);
+  png_set_user_limits(s->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_IHDR(s->png, s->info, image->width, image->height, 8, types[image->channels], PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
   png_write_info(s->png, s->info);

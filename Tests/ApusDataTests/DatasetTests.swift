@@ -34,23 +34,23 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
     let example = try data.element(at: 3)
     #expect(example[0].type == TensorType(.int64, []) && example[1].type == TensorType(.float32, [2]))
     #expect(values(example[1]) == [3, -3] as [Float])
-    let batched = try data.batch(2)
+    let batched = try data.batched(2)
     #expect(batched.count == 3)
     #expect(try read(batched.epoch(0)) == [[0, 1], [2, 3], [4]])
     #expect(try values(batched.element(at: 1)[1]) == [2, -2, 3, -3] as [Float])
-    #expect(try read(data.batch(2, dropLast: true).epoch(0)) == [[0, 1], [2, 3]])
-    #expect(try read(data.batch(100).epoch(0)) == [[0, 1, 2, 3, 4]])
-    #expect(try data.batch(100, dropLast: true).count == 0)
+    #expect(try read(data.batched(2, dropLast: true).epoch(0)) == [[0, 1], [2, 3]])
+    #expect(try read(data.batched(100).epoch(0)) == [[0, 1, 2, 3, 4]])
+    #expect(try data.batched(100, dropLast: true).count == 0)
     // Batches of batches gain a dimension.
-    #expect(try data.batch(2, dropLast: true).batch(2).element(at: 0)[1].shape == [2, 2, 2])
+    #expect(try data.batched(2, dropLast: true).batched(2).element(at: 0)[1].shape == [2, 2, 2])
   }
 
   @Test func emptyData() async throws {
     let empty = try numbers(0)
-    for data in [empty, empty.shuffle(seed: 1), try empty.batch(3), empty.take(2), empty.skip(2)] {
+    for data in [empty, empty.shuffled(seed: 1), try empty.batched(3), empty.take(2), empty.skip(2)] {
       #expect(data.count == 0)
       #expect(try read(data.epoch(0)).isEmpty)
-      #expect(try await readAhead(data.prefetch(2).epoch(0)).isEmpty)
+      #expect(try await readAhead(data.prefetched(2).epoch(0)).isEmpty)
     }
     let (a, b) = try empty.split(0.5)
     #expect(a.count == 0 && b.count == 0)
@@ -61,10 +61,10 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
     #expect(message { try Dataset(tensors: []) }.contains("at least one tensor"))
     #expect(message { try Dataset(tensor([1, 2] as [Int64], 2), tensor([1] as [Int64], 1)) }.contains("must agree"))
     #expect(message { try Dataset(tensor([1] as [Int64])) }.contains("first dimensions"))
-    #expect(message { try data.batch(0) }.contains("batches of 0"))
-    #expect(message { try data.prefetch(-1) }.contains("prefetching -1"))
+    #expect(message { try data.batched(0) }.contains("batches of 0"))
+    #expect(message { try data.prefetched(-1) }.contains("prefetching -1"))
     #expect(message { try data.split(1.5) }.contains("fraction"))
-    #expect(message { try data.shuffle(seed: 1).split(0.5) }.contains("split before shuffle"))
+    #expect(message { try data.shuffled(seed: 1).split(0.5) }.contains("split before shuffled"))
     #expect(message { try data.element(at: 4) }.contains("element 4 of a dataset of 4"))
     #expect(message { try Dataset(count: -1) { _ in Batch() } }.contains("-1"))
   }
@@ -83,18 +83,20 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
     // Every element comes to every place about equally often: 5 places, 20,000 epochs, 4,000 expected ± 5 deviations.
     var seen = [[Int]](repeating: [0, 0, 0, 0, 0], count: 5)
     for epoch in 0..<20_000 {
-      for (place, element) in Permutation.make(count: 5, seed: 3, epoch: epoch).enumerated() { seen[place][element] += 1 }
+      for (place, element) in Permutation.make(count: 5, seed: 3, epoch: epoch).enumerated() {
+        seen[place][element] += 1
+      }
     }
     #expect(seen.joined().allSatisfy { abs($0 - 4000) < 5 * 57 }, "\(seen)")
   }
 
   @Test func shuffling() throws {
-    let data = try numbers(100).shuffle(seed: 5)
+    let data = try numbers(100).shuffled(seed: 5)
     let epochs = try (0..<4).map { try read(data.epoch($0)).flatMap { $0 } }
     #expect(Set(epochs).count == 4)
     for epoch in epochs { #expect(epoch.sorted() == Array(0..<100)) }
-    #expect(try read(numbers(100).shuffle(seed: 5).epoch(2)).flatMap { $0 } == epochs[2])
-    #expect(try read(numbers(100).shuffle(seed: 6).epoch(2)).flatMap { $0 } != epochs[2])
+    #expect(try read(numbers(100).shuffled(seed: 5).epoch(2)).flatMap { $0 } == epochs[2])
+    #expect(try read(numbers(100).shuffled(seed: 6).epoch(2)).flatMap { $0 } != epochs[2])
   }
 
   @Test func takeSkipSplitSelect() throws {
@@ -114,12 +116,21 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
 
   @Test func mapping() throws {
     let doubled = try numbers(6).map { batch in
-      Batch(try tensor(values(batch[0], as: Int64.self).map { $0 * 2 }, batch[0].shape.count == 0 ? [] : [batch[0].shape[0]]))
+      Batch(batch[0] * 2)
     }
-    #expect(try read(doubled.batch(4).epoch(0)) == [[0, 2, 4, 6], [8, 10]])
-    let uneven = try Dataset(count: 3) { Batch(try TensorBytes.tensor([Float](repeating: 1, count: $0 + 1), [$0 + 1])) }
+    #expect(try read(doubled.batched(4).epoch(0)) == [[0, 2, 4, 6], [8, 10]])
+    let calls = Mutex(0)
+    let vectorized = try numbers(6).mapVectorized { batch in
+      calls.withLock { $0 += 1 }
+      return Batch(batch[0] * 2)
+    }
+    #expect(
+      try read(vectorized.shuffled(seed: 3).batched(4).epoch(1)) == read(doubled.shuffled(seed: 3).batched(4).epoch(1)))
+    #expect(calls.withLock { $0 } == 2)
+    #expect(try values(vectorized.element(at: 5)[0]) == [10] as [Int64])
+    let uneven = try Dataset(count: 3) { Batch(Tensor.ones([$0 + 1])) }
     #expect(try uneven.element(at: 2).inputs.shape == [3])
-    #expect(message { try uneven.batch(2).element(at: 0) }.contains("must be alike"))
+    #expect(message { try uneven.batched(2).element(at: 0) }.contains("must be alike"))
   }
 
   /// Random pipelines: whatever is put together, prefetching changes nothing, every place can be resumed from, and no
@@ -131,7 +142,7 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
       var data = try numbers(count)
       for _ in 0..<Int.random(in: 0...4, using: &dice) {
         switch Int.random(in: 0..<5, using: &dice) {
-        case 0: data = data.shuffle(seed: dice.next())
+        case 0: data = data.shuffled(seed: dice.next())
         case 1: data = data.take(Int.random(in: 0...40, using: &dice))
         case 2: data = data.skip(Int.random(in: 0...5, using: &dice))
         case 3: data = data.map { $0 }
@@ -139,15 +150,15 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
         }
       }
       if Bool.random(using: &dice) {
-        data = try data.batch(Int.random(in: 1...7, using: &dice), dropLast: Bool.random(using: &dice))
-        if Bool.random(using: &dice) { data = data.shuffle(seed: dice.next()) }
+        data = try data.batched(Int.random(in: 1...7, using: &dice), dropLast: Bool.random(using: &dice))
+        if Bool.random(using: &dice) { data = data.shuffled(seed: dice.next()) }
       }
       let epoch = Int.random(in: 0...5, using: &dice)
       let whole = try read(data.epoch(epoch))
       #expect(whole.count == data.count)
       let all = whole.flatMap { $0 }
       #expect(Set(all).count == all.count && all.allSatisfy { (0..<count).contains($0) })
-      let ahead = try data.prefetch(Int.random(in: 1...5, using: &dice))
+      let ahead = try data.prefetched(Int.random(in: 1...5, using: &dice))
       #expect(try await readAhead(ahead.epoch(epoch)) == whole)
 
       var iterator = data.epoch(epoch).makeIterator()
@@ -161,7 +172,7 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
   }
 
   @Test func statesOfOtherDataAreRefused() throws {
-    let data = try numbers(10).shuffle(seed: 1)
+    let data = try numbers(10).shuffled(seed: 1)
     let state = DatasetState(seeds: [1], epoch: 2, position: 4)
     #expect(try data.epoch(from: state).count == 6)
     #expect(message { try data.epoch(from: DatasetState(seeds: [2], epoch: 2, position: 4)) }.contains("seeds [2]"))
@@ -179,7 +190,7 @@ private struct Failure: Error, Equatable { let position: Int }
       return Batch(try tensor([Int64(position)], 1))
     }
     for ahead in 0...4 {
-      var iterator = try data.prefetch(ahead).epoch(0).makeAsyncIterator()
+      var iterator = try data.prefetched(ahead).epoch(0).makeAsyncIterator()
       for position in 0..<6 { #expect(try await iterator.next().map(numbers(in:)) == [position]) }
       await #expect(throws: Failure(position: 6)) { try await iterator.next() }
       #expect(iterator.state.position == 6)
@@ -195,7 +206,7 @@ private struct Failure: Error, Equatable { let position: Int }
     let data = try Dataset(count: 50) { position in
       made.withLock { $0 += 1 }
       return Batch(try tensor([Int64(position)], 1))
-    }.prefetch(3)
+    }.prefetched(3)
     var taken = 0
     for try await _ in data.epoch(0) {
       taken += 1
@@ -210,7 +221,7 @@ private struct Failure: Error, Equatable { let position: Int }
     let data = try Dataset(count: 4) { position in
       made.withLock { $0 += 1 }
       return Batch(try tensor([Int64(position)], 1))
-    }.prefetch(2)
+    }.prefetched(2)
     var iterator = data.epoch(0).makeAsyncIterator()
     _ = try await iterator.next()
     while made.withLock({ $0 }) < 3 { try await Task.sleep(for: .milliseconds(1)) }
@@ -222,7 +233,7 @@ private struct Failure: Error, Equatable { let position: Int }
     let data = try Dataset(count: 100_000) { position in
       made.withLock { $0 += 1 }
       return Batch(try tensor([Int64(position)], 1))
-    }.prefetch(4)
+    }.prefetched(4)
     let consumer = Task {
       var taken = 0
       for try await _ in data.epoch(0) {
@@ -239,7 +250,7 @@ private struct Failure: Error, Equatable { let position: Int }
     let data = try Dataset(count: 1000) { position in
       made.withLock { $0 += 1 }
       return Batch(try tensor([Int64(position)], 1))
-    }.prefetch(4)
+    }.prefetched(4)
     for try await _ in data.epoch(0) { break }
     try await Task.sleep(for: .milliseconds(50))
     #expect(made.withLock { $0 } <= 5)

@@ -21,7 +21,7 @@ import Testing
 
   @Test func roundTrips() throws {
     func check<T: TensorScalar & Equatable>(_ numbers: [T], _ shape: Int...) throws {
-      let before = try TensorBytes.tensor(numbers, shape)
+      let before = Tensor(numbers, shape: Shape(shape), dtype: T.dtype)
       let bytes = try IDX.encode(before)
       for bytes in [bytes, try Gzip.compress(bytes)] {
         let after = try IDX.decode(bytes)
@@ -56,7 +56,10 @@ import Testing
     damaged[damaged.count - 6] ^= 1
     #expect(message { try IDX.decode(damaged) }.contains("damaged"))
     // Two members make one file, as gzip has it.
-    #expect(try values(IDX.decode(Gzip.compress(Array(example[..<9])) + Gzip.compress(Array(example[9...])))) == [1, 2, 3, 4, 5, 6] as [UInt8])
+    #expect(
+      try values(IDX.decode(Gzip.compress(Array(example[..<9])) + Gzip.compress(Array(example[9...])))) == [
+        1, 2, 3, 4, 5, 6,
+      ] as [UInt8])
   }
 
   /// A header may claim anything: nothing is allocated for it.
@@ -97,12 +100,12 @@ import Testing
     let first = try digits.train.element(at: 0)
     #expect(first.inputs.type == TensorType(.float32, [1, 8, 8]))
     #expect(first.targets?.type == TensorType(.int64, []))
-    #expect(values(first.inputs).prefix(8) == [0, 0, 0.3125, 0.8125, 0.5625, 0.0625, 0, 0] as [Float])
+    #expect(values(first.inputs, as: Float.self).prefix(8) == [0, 0, 0.3125, 0.8125, 0.5625, 0.0625, 0, 0])
     var perClass = [Int](repeating: 0, count: 10)
     var ink = 0.0
     var heldOut = perClass
     for (part, isTest) in [(digits.train, false), (digits.test, true)] {
-      let all = try part.batch(part.count).element(at: 0)
+      let all = try part.batched(part.count).element(at: 0)
       for label in values(all[1], as: Int64.self) {
         perClass[Int(label)] += 1
         if isTest { heldOut[Int(label)] += 1 }
@@ -131,9 +134,9 @@ import Testing
       try writeMNIST(to: folder, dash: dash, suffix: suffix)
       let mnist = try Datasets.mnist(directory: folder)
       #expect(mnist.train.count == 5 && mnist.test.count == 3)
-      let batch = try mnist.train.batch(4).element(at: 0)
+      let batch = try mnist.train.batched(4).element(at: 0)
       #expect(batch.inputs.type == TensorType(.float32, [4, 1, 28, 28]))
-      #expect(values(batch.inputs).prefix(3) == [0, 1 / 255, 2 / 255] as [Float])
+      #expect(values(batch.inputs, as: Float.self).prefix(3) == [0, 1 / 255, 2 / 255])
       #expect(values(batch[1]) == [0, 1, 2, 3] as [Int64])
       #expect(try mnist.test.element(at: 2).inputs.type == TensorType(.float32, [1, 28, 28]))
     }
@@ -141,7 +144,9 @@ import Testing
 
   @Test func mnistThatDoesNotFit() throws {
     try withFolder { folder in
-      #expect(message { try Datasets.mnist(directory: folder) }.contains("has none of train-images-idx3-ubyte, train-images-idx3-ubyte.gz"))
+      #expect(
+        message { try Datasets.mnist(directory: folder) }.contains(
+          "has none of train-images-idx3-ubyte, train-images-idx3-ubyte.gz"))
       try writeMNIST(to: folder, dash: "-", suffix: "")
       try IDX.write(tensor([1, 2] as [UInt8], 2), to: folder + "t10k-labels-idx1-ubyte")
       #expect(message { try Datasets.mnist(directory: folder) }.contains("t10k-labels-idx1-ubyte holds uint8[2]"))

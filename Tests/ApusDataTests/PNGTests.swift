@@ -43,7 +43,10 @@ private enum Foreign {
       ])
     let interlaced = try RasterImage(png: Foreign.interlaced)
     #expect(interlaced.width == 9 && interlaced.height == 7)
-    #expect(interlaced.samples == (0..<7).flatMap { y in (0..<9).map { x in UInt8((x * 9 + y * 25) % 256) } })
+    for (index, sample) in interlaced.samples.enumerated() {
+      let (x, y) = (index % 9, index / 9)
+      #expect(Int(sample) == (x * 9 + y * 25) % 256)
+    }
     #expect(try RasterImage(png: Foreign.rgb16).samples == [255, 0, 1, 1, 0, 156])
   }
 
@@ -60,10 +63,12 @@ private enum Foreign {
 
   /// A header that claims more than a file can hold, or than is read, is refused before memory is taken.
   @Test(arguments: [
-    (8000, 8000, "cannot hold"), (100_000, 100_000, "exceed"), (0x7FFF_FFFF, 0x7FFF_FFFF, "exceed"), (9000, 9000, "MPixel"),
+    (8000, 8000, "cannot hold"), (100_000, 100_000, "MPixel"), (0x7FFF_FFFF, 0x7FFF_FFFF, "MPixel"),
+    (9000, 9000, "MPixel"),
+    (1, 0x7FFF_FFFF, "MPixel"), (0, 5, "IHDR"),
   ]) func hugeClaims(width: UInt32, height: UInt32, expected: String) throws {
     let text = message { try RasterImage(png: header(width: width, height: height, of: Foreign.interlaced)) }
-    #expect(text.contains(expected) || text.contains("MPixel"), "\(text)")
+    #expect(text.contains(expected), "\(text)")
   }
 
   /// No damage whatever may crash the decoder or yield an image that is not as large as it says.

@@ -14,11 +14,11 @@ struct Dice: RandomNumberGenerator {
 /// The elements of a tensor in row-major order.
 func values<T: TensorScalar>(_ tensor: Tensor, as type: T.Type = T.self) -> [T] {
   precondition(tensor.dtype == T.dtype, "\(tensor.type) read as \(T.dtype)")
-  return tensor.storage.withBytes { Array($0.bindMemory(to: T.self)) }
+  return tensor.toArray(of: T.self)
 }
 
 func tensor<T: TensorScalar>(_ values: [T], _ shape: Int...) throws -> Tensor {
-  try TensorBytes.tensor(values, shape)
+  try values.withUnsafeBytes { try Tensor(bytes: $0, type: TensorType(T.dtype, Shape(shape))) }
 }
 
 /// A folder that exists while `body` runs.

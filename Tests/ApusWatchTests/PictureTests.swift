@@ -19,7 +19,9 @@ private func share(_ image: RasterImage, _ matches: (_ red: Int, _ green: Int, _
 
 private func isRed(_ red: Int, _ green: Int, _ blue: Int) -> Bool { red > 170 && green < 90 && blue < 90 }
 private func isBlue(_ red: Int, _ green: Int, _ blue: Int) -> Bool { blue > red + 90 && blue > 130 }
-private func isOrange(_ red: Int, _ green: Int, _ blue: Int) -> Bool { red > 190 && (90...150).contains(green) && blue < 90 }
+private func isOrange(_ red: Int, _ green: Int, _ blue: Int) -> Bool {
+  red > 190 && (90...150).contains(green) && blue < 90
+}
 
 private func message(of body: () throws -> some Any) -> String {
   do { _ = try body() } catch { return "\(error)" }
@@ -54,7 +56,8 @@ private func message(of body: () throws -> some Any) -> String {
   @Test(arguments: [
     [Double.nan, .infinity, -.infinity], [0, 0, 0], [1e-300, 1e300], [-5, 3], [.nan, 1, .nan, 2], [1e-9, 1e-10],
   ]) func oddValuesDraw(values: [Double]) throws {
-    let odd = LearningCurves(trainLoss: values, validationLoss: values, trainAccuracy: values, validationAccuracy: values)
+    let odd = LearningCurves(
+      trainLoss: values, validationLoss: values, trainAccuracy: values, validationAccuracy: values)
     #expect(try pixels(odd).width == 840)
     #expect(try !LearningCurves(trainLoss: values, lossScale: .logarithmic).png().isEmpty)
   }
@@ -84,7 +87,8 @@ private func message(of body: () throws -> some Any) -> String {
 
   @Test func badInputIsNamed() {
     #expect(message { try ConfusionMatrix(predicted: [0], actual: [], classes: ["a"]) }.contains("1 predictions for 0"))
-    #expect(message { try ConfusionMatrix(predicted: [0], actual: [3], classes: ["a"]) }.contains("class 3 has no name"))
+    #expect(
+      message { try ConfusionMatrix(predicted: [0], actual: [3], classes: ["a"]) }.contains("class 3 has no name"))
     #expect(message { try ConfusionMatrix(predicted: [-1], actual: [0], classes: ["a"]) }.contains("class -1"))
     #expect(message { try ConfusionMatrix(counts: [[1, 2]], classes: ["a"]) }.contains("1 × 1 counts"))
     #expect(message { try ConfusionMatrix(counts: [[-1]], classes: ["a"]) }.contains("negative"))
@@ -100,7 +104,8 @@ private func message(of body: () throws -> some Any) -> String {
 
 @Suite struct ImageSheetTests {
   private func sheet(_ items: [ImageSheet.Item], inkDark: Bool = true) throws -> ImageSheet {
-    try ImageSheet(title: "Digits", subtitle: "held out", items: items, pixelColumns: 2, pixelRows: 2, showsInkDark: inkDark)
+    try ImageSheet(
+      title: "Digits", subtitle: "held out", items: items, pixelColumns: 2, pixelRows: 2, showsInkDark: inkDark)
   }
 
   @Test func onlyMistakesAreRed() throws {

@@ -1,6 +1,6 @@
 import ApusCore
 
-/// What a dataset hands out: one example before ``Dataset/batch(_:dropLast:)``, several stacked ones after it.
+/// What a dataset hands out: one example before ``Dataset/batched(_:dropLast:)``, several stacked ones after it.
 ///
 /// The tensors stand in a fixed order, by custom the inputs first and the targets (labels) last.
 public struct Batch: Sendable {

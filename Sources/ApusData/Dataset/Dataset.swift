@@ -2,13 +2,13 @@ import ApusCore
 
 /// A finite, random-access collection of examples and the pipeline that turns them into batches.
 ///
-/// A dataset is a value: `map`, `shuffle`, `batch` and the others return a new one and read nothing. An epoch is asked
+/// A dataset is a value: `map`, `shuffled`, `batched` and the others return a new one and read nothing. An epoch is asked
 /// for by its number, which decides the order of shuffled data; so any place in a training can be returned to exactly.
 ///
 /// ```swift
-/// let train = try Dataset(images, labels).shuffle(seed: 1).batch(64)
+/// let train = try Dataset(images, labels).shuffled(seed: 1).batched(64)
 /// for epoch in 0..<5 {
-///   for try await batch in train.prefetch(2).epoch(epoch) { step(batch.inputs, batch[1]) }
+///   for try await batch in train.prefetched(2).epoch(epoch) { step(batch.inputs, batch[1]) }
 /// }
 /// ```
 public struct Dataset: Sendable {
@@ -28,7 +28,7 @@ public struct Dataset: Sendable {
     Dataset(stage, seeds: seeds, prefetchCount: prefetchCount)
   }
 
-  /// Number of elements in an epoch: examples, or after ``batch(_:dropLast:)`` batches.
+  /// Number of elements in an epoch: examples, or after ``batched(_:dropLast:)`` batches.
   public var count: Int { stage.count }
 
   /// Element `position` of epoch 0.
@@ -54,7 +54,7 @@ extension Dataset {
 
   /// `count` examples that `load` makes from their number, when they are asked for: files in a folder, say.
   ///
-  /// With ``prefetch(_:)`` several calls run at the same time. Before ``batch(_:dropLast:)`` the examples' shapes may
+  /// With ``prefetched(_:)`` several calls run at the same time. Before ``batched(_:dropLast:)`` the examples' shapes may
   /// differ; stacking them needs equal ones.
   public init(count: Int, load: @escaping @Sendable (Int) throws -> Batch) throws {
     guard count >= 0 else { throw ApusError(.argument, "a dataset of \(count) examples: 0 or more fit") }
@@ -65,20 +65,26 @@ extension Dataset {
 // MARK: Pipeline
 
 extension Dataset {
-  /// Every element put through a function: single examples before ``batch(_:dropLast:)``, whole batches (cheaper) after.
+  /// Every element put through a function: single examples before ``batched(_:dropLast:)``, whole batches (cheaper) after.
   public func map(_ transform: @escaping @Sendable (Batch) throws -> Batch) -> Dataset {
     with(MapStage(base: stage, transform: transform))
   }
 
+  /// As ``map(_:)``, for a function that does the same to stacked examples as to each alone, like `x / 255`: it is
+  /// called once a batch even where it stands before ``batched(_:dropLast:)``.
+  public func mapVectorized(_ transform: @escaping @Sendable (Batch) throws -> Batch) -> Dataset {
+    with(VectorizedMapStage(base: stage, transform: transform))
+  }
+
   /// A new random order of all elements in every epoch, which `seed` and the epoch's number decide alone.
-  public func shuffle(seed: UInt64 = 0) -> Dataset {
+  public func shuffled(seed: UInt64 = 0) -> Dataset {
     Dataset(ShuffleStage(base: stage, seed: seed), seeds: seeds + [seed], prefetchCount: prefetchCount)
   }
 
   /// Groups of `size` neighbouring elements, stacked along a new first dimension; the last may be smaller.
   /// - Parameter dropLast: leaves a smaller last group out.
   /// - Throws: `ApusError` (argument) unless `size` is positive.
-  public func batch(_ size: Int, dropLast: Bool = false) throws -> Dataset {
+  public func batched(_ size: Int, dropLast: Bool = false) throws -> Dataset {
     guard size > 0 else { throw ApusError(.argument, "batches of \(size) elements: 1 or more fit") }
     return with(BatchStage(base: stage, size: size, dropsLast: dropLast))
   }
@@ -87,7 +93,7 @@ extension Dataset {
   ///
   /// It holds for asynchronous iteration, wherever it stands in the pipeline. 0 switches it off.
   /// - Throws: `ApusError` (argument) unless 0 ≤ `elements` ≤ 1024.
-  public func prefetch(_ elements: Int) throws -> Dataset {
+  public func prefetched(_ elements: Int) throws -> Dataset {
     guard (0...1024).contains(elements) else {
       throw ApusError(.argument, "prefetching \(elements) elements: 0 to 1024 fit")
     }
@@ -113,12 +119,12 @@ extension Dataset {
   /// - Parameters:
   ///   - fraction: from 0 to 1.
   ///   - seed: draws the parts at random, the same way in every epoch; nil cuts the sequence in two.
-  /// - Throws: `ApusError` (argument) for another fraction, and after ``shuffle(seed:)``, where every epoch would
+  /// - Throws: `ApusError` (argument) for another fraction, and after ``shuffled(seed:)``, where every epoch would
   ///   mix the parts anew.
   public func split(_ fraction: Double, seed: UInt64? = nil) throws -> (Dataset, Dataset) {
     guard (0...1).contains(fraction) else { throw ApusError(.argument, "a fraction of \(fraction): 0 to 1 fit") }
     guard seeds.isEmpty else {
-      throw ApusError(.argument, "split before shuffle: afterwards every epoch would mix the parts anew")
+      throw ApusError(.argument, "split before shuffled: afterwards every epoch would mix the parts anew")
     }
     let cut = Int((Double(count) * fraction).rounded())
     guard let seed else { return (take(cut), skip(cut)) }

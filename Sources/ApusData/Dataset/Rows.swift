@@ -2,15 +2,17 @@ import ApusCore
 
 /// Rows (slices along the first dimension) of tensors in memory.
 enum Rows {
-  /// Row `index` without its first dimension.
-  static func row(of tensor: Tensor, at index: Int) throws -> Tensor {
-    try copyRows(of: tensor, at: [index], shape: Shape(tensor.shape.dropFirst()))
-  }
+  /// Row `index` without its first dimension: a view.
+  static func row(of tensor: Tensor, at index: Int) throws -> Tensor { try computed { tensor[index] } }
 
-  /// The rows at `positions` of each tensor, stacked.
+  /// The rows at `positions` of each tensor: a view where they are neighbours in order, else one gather a tensor.
   static func gather(_ tensors: [Tensor], at positions: [Int]) throws -> [Tensor] {
-    try tensors.map { tensor in
-      try copyRows(of: tensor, at: positions, shape: Shape([positions.count] + tensor.shape.dropFirst()))
+    if let first = positions.first, isRun(positions) {
+      return try computed { tensors.map { $0[first..<first + positions.count] } }
+    }
+    return try computed {
+      let indices = Tensor(positions)
+      return tensors.map { $0.gathered(indices, axis: 0) }
     }
   }
 
@@ -18,33 +20,22 @@ enum Rows {
   /// - Throws: `ApusError` (shape) when they differ in their number, types or shapes of tensors.
   static func stack(_ elements: [[Tensor]]) throws -> [Tensor] {
     guard let first = elements.first else { return [] }
-    for element in elements where element.map(\.type) != first.map(\.type) {
+    let types = first.map(\.type)
+    if let odd = elements.first(where: { $0.map(\.type) != types }) {
       throw ApusError(
         .shape,
-        "the elements of a batch must be alike: \(first.map(\.type.description)) beside \(element.map(\.type.description))")
+        "the elements of a batch must be alike: \(types.map(\.description)) beside \(odd.map(\.type.description))")
     }
-    return try first.indices.map { index in
-      let type = TensorType(first[index].dtype, Shape([elements.count] + first[index].shape))
-      let storage = try Storage(type)
-      let bytes = try first[index].type.byteCount()
-      for (position, element) in elements.enumerated() {
-        element[index].storage.withBytes { storage.plainAddress.advanced(by: position * bytes).copyMemory(from: $0.baseAddress!, byteCount: bytes) }
-      }
-      return Tensor(storage: storage)
-    }
+    return try computed { first.indices.map { index in ApusCore.stack(elements.map { $0[index] }, axis: 0) } }
   }
 
-  private static func copyRows(of tensor: Tensor, at positions: [Int], shape: Shape) throws -> Tensor {
-    let storage = try Storage(TensorType(tensor.dtype, shape))
-    let count = tensor.shape[0]
-    guard let all = tensor.dtype.byteCount(tensor.elementCount), count > 0 else { return Tensor(storage: storage) }
-    let bytes = all / count
-    tensor.storage.withBytes { source in
-      for (row, position) in positions.enumerated() {
-        storage.plainAddress.advanced(by: row * bytes).copyMemory(
-          from: source.baseAddress! + position * bytes, byteCount: bytes)
-      }
-    }
-    return Tensor(storage: storage)
+  private static func isRun(_ positions: [Int]) -> Bool {
+    for index in positions.indices.dropFirst() where positions[index] != positions[index - 1] + 1 { return false }
+    return true
+  }
+
+  /// Data are values whatever surrounds the call, and a lack of memory is an error to be caught.
+  private static func computed<R>(_ body: () throws -> R) throws -> R {
+    try outsideTrace { try checked(body) }
   }
 }

@@ -32,7 +32,9 @@ struct TensorStage: Stage, Plan {
   init(_ tensors: [Tensor]) throws {
     guard let first = tensors.first else { throw ApusError(.argument, "a dataset needs at least one tensor") }
     guard tensors.allSatisfy({ !$0.isSymbolic }) else {
-      throw ApusError(.trace, "a dataset holds values, and a symbolic tensor has none", operation: "Dataset", operands: tensors.map(\.type))
+      throw ApusError(
+        .trace, "a dataset holds values, and a symbolic tensor has none", operation: "Dataset",
+        operands: tensors.map(\.type))
     }
     guard tensors.allSatisfy({ $0.rank > 0 && $0.shape[0] == (first.rank > 0 ? first.shape[0] : -1) }) else {
       throw ApusError(
@@ -69,6 +71,22 @@ struct MapStage: Stage {
     let base: any Plan
     let transform: @Sendable (Batch) throws -> Batch
     func element(at position: Int) throws -> [Tensor] { try transform(Batch(base.element(at: position))).tensors }
+  }
+}
+
+/// A function over every element that does the same to a stack of elements as to each of them.
+struct VectorizedMapStage: Stage {
+  let base: any Stage
+  let transform: @Sendable (Batch) throws -> Batch
+
+  var count: Int { base.count }
+  func plan(epoch: Int) -> any Plan { Mapped(base: base.plan(epoch: epoch), transform: transform) }
+
+  private struct Mapped: Plan {
+    let base: any Plan
+    let transform: @Sendable (Batch) throws -> Batch
+    func element(at position: Int) throws -> [Tensor] { try transform(Batch(base.element(at: position))).tensors }
+    func stacked(at positions: [Int]) throws -> [Tensor] { try transform(Batch(base.stacked(at: positions))).tensors }
   }
 }
 

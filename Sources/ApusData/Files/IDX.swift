@@ -60,7 +60,7 @@ public enum IDX {
       }
       withUnsafeBytes(of: size.bigEndian) { bytes += $0 }
     }
-    return bytes + TensorBytes.bigEndian(tensor)
+    return try bytes + TensorBytes.bigEndian(tensor)
   }
 
   /// Writes a tensor as an IDX file, first under a temporary name; compressed when the name ends in `.gz`.

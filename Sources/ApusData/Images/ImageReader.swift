@@ -64,9 +64,9 @@ public enum ImageReader {
 
   /// An image as it is: uint8[height, width] if gray, otherwise uint8[channels, height, width].
   public static func tensor(_ image: RasterImage) throws -> Tensor {
-    guard image.channels > 1 else { return try TensorBytes.tensor(image.samples, [image.height, image.width]) }
+    guard image.channels > 1 else { return Tensor(image.samples, shape: Shape([image.height, image.width])) }
     let planes = planes(of: image.samples, channels: image.channels)
-    return try TensorBytes.tensor(planes, [image.channels, image.height, image.width])
+    return Tensor(planes, shape: Shape([image.channels, image.height, image.width]))
   }
 
   /// An image as float32[channels, height, width], 0 to 1. One that has the right size is neither cropped nor moved.
@@ -90,9 +90,9 @@ public enum ImageReader {
       values = centered(
         try plain.resizedValues(width: columns, height: rows), columns: columns, rows: rows, in: fitting)
     }
-    return try TensorBytes.tensor(
+    return Tensor(
       planes(of: values, channels: fitting.channels).map { $0 / 255 },
-      [fitting.channels, fitting.height, fitting.width])
+      shape: Shape([fitting.channels, fitting.height, fitting.width]))
   }
 
   /// Interleaved samples sorted by channel.

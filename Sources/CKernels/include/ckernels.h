@@ -260,7 +260,7 @@ int ck_average_pool_backward(ck_dtype dtype, const ck_pool2d *pool, const void *
 // MARK: Normalisation (float32, float64)
 
 /// x is [batch, channels, spatial] for block = 1, else [batch, ceil(channels/block), spatial, block] where lanes beyond
-/// `channels` are padding: ignored on reading, written as 0. Per-channel vectors always have `channels` elements.
+/// `channels` are padding: they hold 0 and are written as 0. Per-channel vectors always have `channels` elements.
 typedef struct ck_channels {
   int64_t batch, channels, spatial, block;
 } ck_channels;
