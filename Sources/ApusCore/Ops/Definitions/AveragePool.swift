@@ -7,7 +7,7 @@ public protocol AveragePoolFamily: PrimitiveDefinition {
   var countIncludesPadding: Bool { get }
 }
 extension AveragePoolFamily {
-  var slidingWindow: Window { Window(kernel: kernel, strides: strides, padding: padding, dilation: 1) }
+  var window: Window { Window(kernel: kernel, strides: strides, padding: padding, dilation: 1) }
   var forward: AveragePool {
     AveragePool(kernel: kernel, strides: strides, padding: padding, countIncludesPadding: countIncludesPadding)
   }
@@ -20,11 +20,11 @@ extension AveragePoolFamily {
   func pooledShape(_ x: TensorType) throws -> Shape {
     try Rules.floating(x)
     try Rules.rank(x, 4, "the image (NCHW)")
-    try slidingWindow.check()
+    try window.check()
     guard padding.top < kernel.height, padding.bottom < kernel.height, padding.left < kernel.width,
       padding.right < kernel.width
     else { throw ApusError(.argument, "padding \(padding) must be smaller than the kernel \(kernel)") }
-    let out = try slidingWindow.positions(x.shape.dim(2), x.shape.dim(3))
+    let out = try window.positions(x.shape.dim(2), x.shape.dim(3))
     return [x.shape.dim(0), x.shape.dim(1), out.height, out.width]
   }
 
@@ -32,7 +32,7 @@ extension AveragePoolFamily {
   func divided(_ sums: Tensor, image: Shape) throws -> Tensor {
     if countIncludesPadding || padding == .zero { return sums / Double(kernel.height * kernel.width) }
     let ones = Tensor.filled(.double(1), sums, shape: [1, 1, image.dim(2), image.dim(3)])
-    return sums / (try slidingWindow.unfolded(ones).sum(axes: [2], keepDims: false))
+    return sums / (try window.unfolded(ones).sum(axes: [2], keepDims: false))
   }
 
   static func geometries() -> [(AveragePool, Shape)] {
@@ -78,7 +78,7 @@ public struct AveragePool: AveragePoolFamily {
     return [y.reshape(y.shape.splitting(0, context.size))]
   }
   public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    guard let unfolded = try? slidingWindow.unfolded(operands[0]) else { return nil }
+    guard let unfolded = try? window.unfolded(operands[0]) else { return nil }
     return (try? divided(unfolded.sum(axes: [2], keepDims: false), image: operands[0].shape)).map { [$0] }
   }
   public static var samples: [Sample] { geometries().map { Sample(.averagePool($0), [.real($1)]) } }
@@ -122,7 +122,7 @@ public struct AveragePoolGradient: AveragePoolFamily {
     guard let shares = try? divided(operands[0], image: inputShape) else { return nil }
     var spread = shares.shape.inserting(Dim(kernel.height * kernel.width), at: 2)
     spread.setDim(0, inputShape.dim(0))
-    return (try? slidingWindow.folded(shares.unsqueezed(2).broadcast(to: spread), into: inputShape)).map { [$0] }
+    return (try? window.folded(shares.unsqueezed(2).broadcast(to: spread), into: inputShape)).map { [$0] }
   }
   public static var samples: [Sample] {
     geometries().compactMap { pool, x in

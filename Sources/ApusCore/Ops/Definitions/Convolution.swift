@@ -28,7 +28,7 @@ extension ConvolutionFamily {
   }
 
   /// The window of a kernel of this weight's size.
-  func slidingWindow(_ weight: Shape) throws -> Window {
+  func window(_ weight: Shape) throws -> Window {
     guard let height = weight.dim(2).value, let width = weight.dim(3).value else {
       throw ApusError(.shape, "the kernel's size \(weight.dim(2)) × \(weight.dim(3)) must be known")
     }
@@ -37,7 +37,7 @@ extension ConvolutionFamily {
 
   /// The result's shape for an image and a weight of these shapes.
   func outputShape(_ x: Shape, _ w: Shape) throws -> Shape {
-    let window = try slidingWindow(w)
+    let window = try window(w)
     try window.check()
     guard groups >= 1 else { throw ApusError(.argument, "groups must be at least 1, not \(groups)") }
     guard w.dim(0).value.map({ $0 % groups == 0 }) ?? true else {
@@ -91,7 +91,7 @@ extension ConvolutionFamily {
 
   /// Image columns by group, [N, groups, C/groups · kernel, OH · OW].
   func columns(_ x: Tensor, _ w: Shape) throws -> Tensor {
-    let unfolded = try slidingWindow(w).unfolded(x)
+    let unfolded = try window(w).unfolded(x)
     let s = unfolded.shape
     return unfolded.reshape([s.dim(0), Dim(groups), s.dim(1) / groups * s.dim(2), s.dim(3) * s.dim(4)])
   }
@@ -225,7 +225,7 @@ public struct ConvolutionInputGradient: ConvolutionFamily {
   }
   public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
     let (g, w) = (operands[0], operands[1])
-    guard let window = try? slidingWindow(w.shape), let out = try? window.positions(inputShape.dim(2), inputShape.dim(3)) else {
+    guard let window = try? window(w.shape), let out = try? window.positions(inputShape.dim(2), inputShape.dim(3)) else {
       return nil
     }
     let columns = rows(w).transposed(-1, -2).matmul(byGroup(g))

@@ -8,7 +8,7 @@ public protocol MaxPoolFamily: PrimitiveDefinition {
   var primitive: Primitive { get }
 }
 extension MaxPoolFamily {
-  var slidingWindow: Window { Window(kernel: kernel, strides: strides, padding: padding, dilation: dilation) }
+  var window: Window { Window(kernel: kernel, strides: strides, padding: padding, dilation: dilation) }
 
   func sibling<P: MaxPoolFamily>(_ type: P.Type) -> P {
     P(kernel: kernel, strides: strides, padding: padding, dilation: dilation)
@@ -19,12 +19,12 @@ extension MaxPoolFamily {
   func pooledShape(_ x: TensorType) throws -> Shape {
     try Rules.numeric(x)
     try Rules.rank(x, 4, "the image (NCHW)")
-    try slidingWindow.check()
+    try window.check()
     // More padding would leave windows without an element.
     guard padding.top < kernel.height, padding.bottom < kernel.height, padding.left < kernel.width,
       padding.right < kernel.width
     else { throw ApusError(.argument, "padding \(padding) must be smaller than the kernel \(kernel)") }
-    let out = try slidingWindow.positions(x.shape.dim(2), x.shape.dim(3))
+    let out = try window.positions(x.shape.dim(2), x.shape.dim(3))
     return [x.shape.dim(0), x.shape.dim(1), out.height, out.width]
   }
 
@@ -36,7 +36,7 @@ extension MaxPoolFamily {
 
   /// [N, C, kernel elements, OH, OW]: whether an element is its window's first largest.
   func chosen(_ x: Tensor) throws -> Tensor {
-    let unfolded = try slidingWindow.unfolded(x, border: .double(-.infinity))
+    let unfolded = try window.unfolded(x, border: .double(-.infinity))
     let best = unfolded.argMax(axis: 2, keepDims: true)
     let places = Dispatch.one(.iota(Iota(type: TensorType(.int64, unfolded.shape), axis: 2)))
     return places .== best.broadcast(to: unfolded.shape)
@@ -78,7 +78,7 @@ public struct MaxPool: MaxPoolFamily {
   public func vjp(_ context: VJPContext) -> [Tensor?] { [scatter(context.input(0), context.gradient)] }
   public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { gather(context.inputs[0], $0) }] }
   public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    guard let unfolded = try? slidingWindow.unfolded(operands[0], border: .double(-.infinity)) else { return nil }
+    guard let unfolded = try? window.unfolded(operands[0], border: .double(-.infinity)) else { return nil }
     return [unfolded.max(axes: [2], keepDims: false)]
   }
   public static var samples: [Sample] { geometries().map { Sample(.maxPool($0), [.real($1)]) } }
@@ -116,7 +116,7 @@ public struct MaxPoolGradient: MaxPoolFamily {
     let (x, g) = (operands[0], operands[1])
     guard let chosen = try? chosen(x) else { return nil }
     let spread = select(chosen, g.unsqueezed(2).broadcast(to: chosen.shape), 0)
-    return (try? slidingWindow.folded(spread, into: x.shape)).map { [$0] }
+    return (try? window.folded(spread, into: x.shape)).map { [$0] }
   }
   public static var samples: [Sample] {
     geometries().compactMap { pool, x in
@@ -153,7 +153,7 @@ public struct MaxPoolGather: MaxPoolFamily {
   }
   public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[1].map { gather(context.inputs[0], $0) }] }
   public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    guard let chosen = try? chosen(operands[0]), let values = try? slidingWindow.unfolded(operands[1]) else { return nil }
+    guard let chosen = try? chosen(operands[0]), let values = try? window.unfolded(operands[1]) else { return nil }
     return [select(chosen, values, 0).sum(axes: [2], keepDims: false)]
   }
   public static var samples: [Sample] {
