@@ -29,7 +29,9 @@ extension Range: TensorIndexing where Bound == Int {
   public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: upperBound, step: 1) }
 }
 extension ClosedRange: TensorIndexing where Bound == Int {
-  public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: upperBound == -1 ? nil : upperBound + 1, step: 1) }
+  public var tensorIndex: TensorIndex {
+    .range(start: lowerBound, stop: upperBound == -1 ? nil : upperBound + 1, step: 1)
+  }
 }
 extension PartialRangeFrom: TensorIndexing where Bound == Int {
   public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: nil, step: 1) }
@@ -86,7 +88,8 @@ struct SubscriptPlan {
     if let size = dim.value {
       let i = position < 0 ? position + size : position
       guard i >= 0, i < size else {
-        throw ApusError(.argument, "position \(position) is outside axis \(axis) of size \(size)").at("subscript", [type])
+        throw ApusError(.argument, "position \(position) is outside axis \(axis) of size \(size)").at(
+          "subscript", [type])
       }
       starts.append(Dim(i))
       stops.append(Dim(i + 1))
@@ -143,17 +146,36 @@ extension Tensor {
   /// x[.ellipsis, -1] = Tensor.zeros([3])
   /// ```
   /// A position outside its axis or too many indices: error (argument).
-  public subscript<each Index: TensorIndexing>(_ index: repeat each Index) -> Tensor {
-    get {
-      var indices: [TensorIndex] = []
-      for i in repeat each index { indices.append(i.tensorIndex) }
-      return self[indices]
-    }
-    set {
-      var indices: [TensorIndex] = []
-      for i in repeat each index { indices.append(i.tensorIndex) }
-      self[indices] = newValue
-    }
+  public subscript<A: TensorIndexing>(_ a: A) -> Tensor {
+    get { self[[a.tensorIndex]] }
+    set { self[[a.tensorIndex]] = newValue }
+  }
+  // One overload an arity: Swift 6.3's compiler crashes on a settable subscript over a parameter pack.
+  public subscript<A: TensorIndexing, B: TensorIndexing>(_ a: A, _ b: B) -> Tensor {
+    get { self[[a.tensorIndex, b.tensorIndex]] }
+    set { self[[a.tensorIndex, b.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing>(_ a: A, _ b: B, _ c: C) -> Tensor {
+    get { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex]] }
+    set { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing>(_ a: A, _ b: B, _ c: C,
+    _ d: D
+  ) -> Tensor {
+    get { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex, d.tensorIndex]] }
+    set { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex, d.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing, E: TensorIndexing>(
+    _ a: A, _ b: B, _ c: C, _ d: D, _ e: E
+  ) -> Tensor {
+    get { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex, d.tensorIndex, e.tensorIndex]] }
+    set { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex, d.tensorIndex, e.tensorIndex]] = newValue }
+  }
+  public subscript<
+    A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing, E: TensorIndexing, F: TensorIndexing
+  >(_ a: A, _ b: B, _ c: C, _ d: D, _ e: E, _ f: F) -> Tensor {
+    get { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex, d.tensorIndex, e.tensorIndex, f.tensorIndex]] }
+    set { self[[a.tensorIndex, b.tensorIndex, c.tensorIndex, d.tensorIndex, e.tensorIndex, f.tensorIndex]] = newValue }
   }
 
   /// The same with indices made at run time.
