@@ -1,0 +1,224 @@
+// Branch-free single-precision functions that the compiler can vectorise, and their double-precision counterparts.
+//
+// Polynomial and rational coefficients are this project's own: Lawson-weighted least-squares fits (near minimax) made
+// with 40-digit arithmetic on the reduced interval; the error named beside each is that of the fit. Products followed
+// by sums contract to fused multiply-adds where the instruction set has them.
+#ifndef CK_VMATH_H
+#define CK_VMATH_H
+
+#include "internal.h"
+
+CK_INLINE uint32_t ck_bits(float x) {
+  uint32_t u;
+  memcpy(&u, &x, 4);
+  return u;
+}
+CK_INLINE float ck_float(uint32_t u) {
+  float x;
+  memcpy(&x, &u, 4);
+  return x;
+}
+CK_INLINE uint64_t ck_bits64(double x) {
+  uint64_t u;
+  memcpy(&u, &x, 8);
+  return u;
+}
+CK_INLINE double ck_double(uint64_t u) {
+  double x;
+  memcpy(&x, &u, 8);
+  return x;
+}
+
+// Adding it rounds to the nearest integer, which then sits in the low bits.
+#define CK_ROUNDER 12582912.0f  // 1.5 * 2^23
+#define CK_ROUNDER_BITS 0x4B400000
+
+// 2^k for -126 <= k <= 127.
+CK_INLINE float ck_power_of_two(int32_t k) { return ck_float((uint32_t)(k + 127) << 23); }
+
+// e^x = 2^k (1 + p), with k written and p returned; |x| must be below 2^21.
+CK_INLINE float ck_exp_parts(float x, int32_t *k) {
+  float t = x * 1.44269504f + CK_ROUNDER;
+  *k = (int32_t)(ck_bits(t) - CK_ROUNDER_BITS);
+  float n = t - CK_ROUNDER;
+  // ln 2 in two parts, the first short enough that n times it is exact.
+  float r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  // (e^r - 1 - r) / r^2, 3.4e-9
+  float q = 0.00139516695694f;
+  q = q * r + 0.0083696029939f;
+  q = q * r + 0.0416661879514f;
+  q = q * r + 0.166665128381f;
+  q = q * r + 0.500000010083f;
+  return r + r * r * q;
+}
+
+CK_INLINE float ck_expf(float x) {
+  // Beyond these the result is infinite or zero whatever x is; NaN passes.
+  x = x > 89.0f ? 89.0f : x;
+  x = x < -104.0f ? -104.0f : x;
+  int32_t k;
+  float p = ck_exp_parts(x, &k);
+  // 2^k in two steps, so that it overflows and underflows where the result does.
+  int32_t half = k >> 1;
+  return (1.0f + p) * ck_power_of_two(half) * ck_power_of_two(k - half);
+}
+
+CK_INLINE float ck_expm1f(float x) {
+  float c = x > 89.0f ? 89.0f : x;
+  c = c < -20.0f ? -20.0f : c;
+  int32_t k;
+  float p = ck_exp_parts(c, &k);
+  float s = ck_power_of_two(k - 1);
+  float y = 2.0f * (s * p + (s - 0.5f));
+  return x == 0.0f ? x : y;
+}
+
+// log x for 0 < x < infinity and x not subnormal.
+CK_INLINE float ck_log_normal(float x, float exponent_offset) {
+  uint32_t u = ck_bits(x);
+  // x = 2^e m with m in [sqrt(1/2), sqrt 2)
+  int32_t e = (int32_t)(u - 0x3F3504F3u) >> 23;
+  float f = ck_float(u - ((uint32_t)e << 23)) - 1.0f;
+  float n = (float)e + exponent_offset;
+  // (log(1 + f) - f + f^2/2) / f^3, 5.8e-9
+  float p = -0.0763286100998f;
+  p = p * f + 0.127609143594f;
+  p = p * f - 0.13160490039f;
+  p = p * f + 0.142018688642f;
+  p = p * f - 0.166233365597f;
+  p = p * f + 0.200012216881f;
+  p = p * f - 0.250008215569f;
+  p = p * f + 0.333333317576f;
+  float f2 = f * f;
+  float y = f * f2 * p;
+  y = y + n * -2.12194440e-4f;
+  y = y - 0.5f * f2;
+  return (f + y) + n * 0.693359375f;
+}
+
+CK_INLINE float ck_logf(float x) {
+  bool tiny = x < 1.17549435e-38f;
+  float y = ck_log_normal(tiny ? x * 8388608.0f : x, tiny ? -23.0f : 0.0f);
+  y = x < INFINITY ? y : x;
+  float outside = x == 0.0f ? -INFINITY : NAN;
+  return x > 0.0f ? y : outside;
+}
+
+CK_INLINE float ck_log1pf(float x) {
+  float u = 1.0f + x;
+  // What the rounding of u lost, to first order.
+  float lost = x - (u - 1.0f);
+  float y = ck_log_normal(u, 0.0f) + lost / u;
+  y = u < INFINITY ? y : u;
+  float outside = x == -1.0f ? -INFINITY : NAN;
+  y = u > 0.0f ? y : outside;
+  return x == 0.0f ? x : y;
+}
+
+CK_INLINE float ck_tanhf(float x) {
+  float a = __builtin_fabsf(x);
+  a = a > 10.0f ? 10.0f : a;
+  int32_t k;
+  float p = ck_exp_parts(a + a, &k);
+  float s = ck_power_of_two(k - 1);
+  float t = 2.0f * (s * p + (s - 0.5f));  // e^2a - 1
+  return __builtin_copysignf(t / (t + 2.0f), x);
+}
+
+CK_INLINE float ck_erff(float x) {
+  float a = __builtin_fabsf(x);
+  a = a > 3.93f ? 3.93f : a;
+  float t = a * a;
+  // erf(a) / a as a ratio in t, 2.3e-9 relative on [0, 3.937]
+  float p = 6.61975306262e-6f;
+  p = p * t + 4.06597736288e-4f;
+  p = p * t + 0.00420007773097f;
+  p = p * t + 0.0556100578389f;
+  p = p * t + 0.192539744221f;
+  p = p * t + 1.12837916962f;
+  float q = 2.50781416741e-7f;
+  q = q * t + 7.13331120873e-5f;
+  q = q * t + 0.00140976866447f;
+  q = q * t + 0.0162270562829f;
+  q = q * t + 0.117271658546f;
+  q = q * t + 0.503967328009f;
+  q = q * t + 1.0f;
+  float y = a * p / q;
+  y = y > 1.0f ? 1.0f : y;
+  return __builtin_copysignf(y, x);
+}
+
+// 1 / (1 + e^-x) without overflow on either side.
+CK_INLINE float ck_sigmoidf(float x) {
+  float z = ck_expf(-__builtin_fabsf(x));
+  float y = 1.0f / (1.0f + z);
+  return x < 0.0f ? z * y : y;
+}
+CK_INLINE float ck_siluf(float x) { return x / (1.0f + ck_expf(-x)); }
+CK_INLINE float ck_gelu_tanhf(float x) {
+  // x/2 (1 + tanh u) = x / (1 + e^-2u) with u = sqrt(2/pi) (x + 0.044715 x^3)
+  float minus_2u = x * (-1.5957691216f - 0.0713548162726f * (x * x));
+  return x / (1.0f + ck_expf(minus_2u));
+}
+CK_INLINE float ck_gelu_erff(float x) { return 0.5f * x * (1.0f + ck_erff(x * 0.70710678118f)); }
+CK_INLINE float ck_softplusf(float x) {
+  float y = ck_log1pf(ck_expf(-__builtin_fabsf(x)));
+  return (x > 0.0f ? x : 0.0f) + (x != x ? x : y);
+}
+
+// sin and cos of r in [-pi/4, pi/4].
+CK_INLINE float ck_sin_kernel(float r) {
+  float t = r * r;
+  float s = 2.71823516128e-6f;
+  s = s * t - 1.9839326869e-4f;
+  s = s * t + 0.00833332936123f;
+  s = s * t - 0.166666666414f;
+  return r + r * t * s;
+}
+CK_INLINE float ck_cos_kernel(float r) {
+  float t = r * r;
+  float c = 2.44376859618e-5f;
+  c = c * t - 0.00138873610097f;
+  c = c * t + 0.0416666467372f;
+  return 1.0f - 0.5f * t + t * t * c;
+}
+
+// The largest |x| that the reduction below serves.
+#define CK_SINCOS_LIMIT 1.0e5f
+
+// sin(x + quarter * pi/2) for |x| <= CK_SINCOS_LIMIT.
+CK_INLINE float ck_sin_shifted(float x, int32_t quarter, bool have_fma) {
+  float r;
+  int32_t k;
+  if (have_fma) {
+    float t = x * 0.636619772368f + CK_ROUNDER;
+    k = (int32_t)(ck_bits(t) - CK_ROUNDER_BITS);
+    float n = t - CK_ROUNDER;
+    // pi/2 in three parts of 24 bits; the first difference is exact.
+    r = __builtin_fmaf(n, -1.57079637050628662109375f, x);
+    r = __builtin_fmaf(n, 4.371138828673793e-8f, r);
+    r = __builtin_fmaf(n, 1.7151245100058819e-15f, r);
+  } else {
+    double t = (double)x * 0.63661977236758134 + 6755399441055744.0;
+    k = (int32_t)(uint32_t)ck_bits64(t);
+    double n = t - 6755399441055744.0;
+    r = (float)(((double)x - n * 1.57079632673412561417e+00) - n * 6.07710050650619224932e-11);
+  }
+  int32_t q = k + quarter;
+  float y = (q & 1) ? ck_cos_kernel(r) : ck_sin_kernel(r);
+  return ck_float(ck_bits(y) ^ ((uint32_t)(q & 2) << 30));
+}
+
+// Double precision: the C library's.
+CK_INLINE double ck_sigmoid(double x) {
+  double z = exp(-fabs(x)), y = 1.0 / (1.0 + z);
+  return x < 0.0 ? z * y : y;
+}
+CK_INLINE double ck_gelu_tanh(double x) {
+  return x / (1.0 + exp(-2.0 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+}
+CK_INLINE double ck_gelu_erf(double x) { return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440)); }
+CK_INLINE double ck_softplus(double x) { return (x > 0.0 ? x : 0.0) + (x != x ? x : log1p(exp(-fabs(x)))); }
+
+#endif
