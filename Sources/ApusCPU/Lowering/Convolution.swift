@@ -13,7 +13,8 @@ extension ConvolutionInputGradient: ConvolutionAttributes {}
 extension ConvolutionWeightGradient: ConvolutionAttributes {}
 
 extension ConvolutionAttributes {
-  fileprivate func described(_ input: Shape, _ weights: Shape, bias: Bool = false, relu: Bool = false) -> apus_dnn_conv {
+  fileprivate func described(_ input: Shape, _ weights: Shape, bias: Bool = false, relu: Bool = false) -> apus_dnn_conv
+  {
     var result = apus_dnn_conv()
     result.batch = Int64(input[0])
     result.inputChannels = Int64(input[1])

@@ -5,7 +5,9 @@ extension PlanBuilder {
   /// One element-wise primitive by its own kernel.
   /// - Returns: false where there is no kernel for the dtype.
   func lowerElementwise(_ kernel: ElementwiseKernel, _ inputs: [Int], _ output: Int) throws -> Bool {
-    guard let prepared = try PreparedKernel.lookUp(kernel, inputs.map { dtype($0) }, dtype(output)) else { return false }
+    guard let prepared = try PreparedKernel.lookUp(kernel, inputs.map { dtype($0) }, dtype(output)) else {
+      return false
+    }
     if try lowerUniform(prepared, inputs, output) { return true }
     let operands = try vectorOperands(inputs, outputs: [output]) { isScalar in
       switch kernel {
@@ -19,7 +21,7 @@ extension PlanBuilder {
     guard let call = try PreparedKernel.lookUp(kernel, inputs.map { dtype($0) }, dtype(output), isScalar: modes) else {
       return false
     }
-    let target = try define(output, layout: operands.layout, bytes: operands.bytes(of: dtype(output)), over: operands.reusable)
+    let target = try define(output, layout: operands.layout, over: operands.reusable.compactMap(\.self))
     let slots = operands.slots + [target]
     let iteration = operands.iteration
     let inner = Int64(iteration.inner)
@@ -72,11 +74,8 @@ extension PlanBuilder {
     let iteration: Iteration
     /// The layout all share, results included; nil: contiguous.
     let layout: Layout?
-    /// Operands lying as a result will.
-    let reusable: [Form]
-
-    /// Bytes of a result.
-    func bytes(of dtype: DType) -> Int? { layout?.bytes }
+    /// For each operand: its form, if it lies as a result will and no other operand reads the same memory otherwise.
+    let reusable: [Form?]
   }
 
   /// Brings operands of one shape into forms a vector kernel can walk together with contiguous results.
@@ -98,7 +97,7 @@ extension PlanBuilder {
         }
       }
       let iteration = Iteration(flat: layout.bytes / 4, isScalar: isScalar)
-      let reusable = inputs.compactMap { input in forms(input).first { $0.layout == layout } }
+      let reusable = inputs.map { input in self.forms(input).first { $0.layout == layout } }
       return VectorOperands(slots: slots, iteration: iteration, layout: layout, reusable: reusable)
     }
     let contiguousStrides = Form.contiguousStrides(shape)
@@ -120,9 +119,12 @@ extension PlanBuilder {
     let iteration =
       iterate()
       ?? Iteration(flat: shape.elementCount, isScalar: forms.map { !$0.isContiguous } + results.map { _ in false })
-    let reusable = forms.filter { $0.isContiguous }
-    return VectorOperands(
-      slots: forms.map { slot($0) }, iteration: iteration, layout: nil, reusable: reusable)
+    let reusable = forms.map { form in
+      form.isContiguous
+        && !forms.contains { $0.buffer == form.buffer && !($0.isContiguous && $0.offset == form.offset) }
+        ? form : nil
+    }
+    return VectorOperands(slots: forms.map { slot($0) }, iteration: iteration, layout: nil, reusable: reusable)
   }
 
   /// The layout to compute in: that of an operand in one of oneDNN's, where all are float32 and none is padded.

@@ -1,7 +1,8 @@
 import ApusCore
 
 extension PlanBuilder {
-  /// A step that has the reference engine compute: what the kernels lack (rare dtypes, users' primitives).
+  /// A step that computes outside the kernels: users' primitives by their own closure, rare dtypes by the reference
+  /// engine.
   func lowerByReference(_ primitive: Primitive, _ inputs: [Int], _ outputs: [Int]) throws {
     let sources = try inputs.map { try plain($0) }
     let inputTypes = inputs.map { type($0) }
@@ -16,7 +17,12 @@ extension PlanBuilder {
         operand.plainAddress.copyMemory(from: p[source], byteCount: inputBytes[i])
         operands.append(operand)
       }
-      let results = try ReferenceEngine.shared.execute(primitive, operands, outputs: outputTypes)
+      let results: [Storage] =
+        if case .custom(let custom) = primitive {
+          try custom.evaluate(operands.map { Tensor(storage: $0) }).map(\.storage)
+        } else {
+          try ReferenceEngine.shared.execute(primitive, operands, outputs: outputTypes)
+        }
       for (i, result) in results.enumerated() {
         let whole = result.isContiguous ? result : try result.copied()
         p[targets[i]].copyMemory(from: whole.plainAddress, byteCount: outputBytes[i])

@@ -30,7 +30,8 @@ extension PlanBuilder {
   }
 
   private func window(
-    _ image: Shape, _ result: Shape, _ kernel: Pair, _ strides: Pair, _ padding: Padding2D, _ dilation: Pair, block: Int,
+    _ image: Shape, _ result: Shape, _ kernel: Pair, _ strides: Pair, _ padding: Padding2D, _ dilation: Pair,
+    block: Int,
     countsPadding: Bool = false
   ) -> ck_pool2d {
     ck_pool2d(
@@ -49,7 +50,9 @@ extension PlanBuilder {
     return dtype.kernelCode
   }
 
-  private typealias PoolCall = @Sendable (UnsafePointer<ck_pool2d>, UnsafeMutableRawPointer, UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Int32
+  private typealias PoolCall =
+    @Sendable (UnsafePointer<ck_pool2d>, UnsafeMutableRawPointer, UnsafeMutableRawPointer, UnsafeMutableRawPointer) ->
+    Int32
 
   private func emitPool(_ window: ck_pool2d, _ a: Int, _ b: Int, _ target: Int, _ call: @escaping PoolCall) {
     emit(reads: [a, b], writes: [target]) { p in
@@ -91,7 +94,8 @@ extension PlanBuilder {
     guard let code = floatCode([input]) else { return false }
     let block = channelBlock([input])
     let window = window(
-      shape(input), shape(output), d.kernel, d.strides, d.padding, 1, block: block, countsPadding: d.countIncludesPadding)
+      shape(input), shape(output), d.kernel, d.strides, d.padding, 1, block: block,
+      countsPadding: d.countIncludesPadding)
     let source = try image(input, block: block)
     emitPool(window, source, source, try defineImage(output, block: block)) { ck_average_pool(code, $0, $1, $3) }
     return true
@@ -101,9 +105,12 @@ extension PlanBuilder {
     guard let code = floatCode([input]) else { return false }
     let block = channelBlock([input])
     let window = window(
-      shape(output), shape(input), d.kernel, d.strides, d.padding, 1, block: block, countsPadding: d.countIncludesPadding)
+      shape(output), shape(input), d.kernel, d.strides, d.padding, 1, block: block,
+      countsPadding: d.countIncludesPadding)
     let source = try image(input, block: block)
-    emitPool(window, source, source, try defineImage(output, block: block)) { ck_average_pool_backward(code, $0, $1, $3) }
+    emitPool(window, source, source, try defineImage(output, block: block)) {
+      ck_average_pool_backward(code, $0, $1, $3)
+    }
     return true
   }
 

@@ -5,7 +5,10 @@ import CKernels
 extension PlanBuilder {
   func lowerReshape(_ input: Int, _ output: Int) throws {
     let form = try contiguous(input)
-    alias(output, Form(buffer: form.buffer, offset: form.offset, strides: Form.contiguousStrides(shape(output)), shape: shape(output)))
+    alias(
+      output,
+      Form(
+        buffer: form.buffer, offset: form.offset, strides: Form.contiguousStrides(shape(output)), shape: shape(output)))
   }
 
   func lowerPermute(_ order: Permutation, _ input: Int, _ output: Int) throws {
@@ -37,7 +40,8 @@ extension PlanBuilder {
   }
 
   func lowerSlice(_ slice: Slice, _ input: Int, _ output: Int) throws {
-    alias(output, part(try strided(input), dtype(input), starts: slice.starts, steps: slice.steps, shape: shape(output)))
+    alias(
+      output, part(try strided(input), dtype(input), starts: slice.starts, steps: slice.steps, shape: shape(output)))
   }
 
   func lowerReverse(_ axes: AxisSet, _ input: Int, _ output: Int) throws {

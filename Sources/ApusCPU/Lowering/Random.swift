@@ -13,7 +13,9 @@ extension PlanBuilder {
     emit(reads: [state], writes: [draw, after]) { p in
       let words = p[state].assumingMemoryBound(to: UInt64.self)
       let (key, offset) = (words[0], words[1])
-      let status = normal ? ck_random_normal(code, key, offset, count, p[draw]) : ck_random_uniform(code, key, offset, count, p[draw])
+      let status =
+        normal
+        ? ck_random_normal(code, key, offset, count, p[draw]) : ck_random_uniform(code, key, offset, count, p[draw])
       guard status == 0 else { throw ApusError(.unsupported, "no random numbers of type \(dtype)") }
       let next = p[after].assumingMemoryBound(to: UInt64.self)
       next[0] = key

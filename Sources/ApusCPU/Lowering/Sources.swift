@@ -10,7 +10,8 @@ extension Scalar {
     switch self {
     case .double(let value): status = withUnsafePointer(to: value) { ck_cast(CK_FLOAT64, code, 1, $0, &result) }
     case .int(let value): status = withUnsafePointer(to: value) { ck_cast(CK_INT64, code, 1, $0, &result) }
-    case .bool(let value): status = withUnsafePointer(to: value ? 1 : 0 as Int64) { ck_cast(CK_INT64, code, 1, $0, &result) }
+    case .bool(let value):
+      status = withUnsafePointer(to: value ? 1 : 0 as Int64) { ck_cast(CK_INT64, code, 1, $0, &result) }
     }
     return status == 0 ? result : nil
   }
@@ -23,7 +24,9 @@ extension PlanBuilder {
       throw ApusError(.unsupported, "can't fill \(dtype(value))")
     }
     let buffer = try makeConstant(bytes: bytes) { memory in
-      withUnsafeBytes(of: bits) { memory.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: bytes) }
+      withUnsafeBytes(of: bits) {
+        memory.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: bytes)
+      }
     }
     alias(value, Form(buffer: buffer, offset: 0, strides: Strides(repeating: 0), shape: shape(value)))
   }

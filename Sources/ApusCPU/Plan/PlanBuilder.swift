@@ -152,7 +152,9 @@ final class PlanBuilder {
     if let form = values[value].forms.first(where: { $0.layout == layout }) { return slot(form) }
     let form: Form
     let source: Layout
-    if plainLayout == nil, let blocked = values[value].forms.first(where: { $0.layout != nil }), let own = blocked.layout {
+    if plainLayout == nil, let blocked = values[value].forms.first(where: { $0.layout != nil }),
+      let own = blocked.layout
+    {
       form = blocked
       source = own
     } else if plainLayout == nil, let strided = values[value].forms.first(where: { $0.layout == nil }),
@@ -223,7 +225,8 @@ final class PlanBuilder {
     let size = try bytes ?? layout?.bytes ?? type(value).byteCount()
     var form = Form(buffer: 0, contiguous: shape(value))
     if let layout { form = Form(buffer: 0, layout: layout) }
-    form.buffer = candidates.lazy.map(\.buffer).first { self.canTakeOver($0, bytes: size) } ?? makeBuffer(.temporary, bytes: size)
+    form.buffer =
+      candidates.lazy.map(\.buffer).first { self.canTakeOver($0, bytes: size) } ?? makeBuffer(.temporary, bytes: size)
     if case .input = buffers[form.buffer].home { buffers[form.buffer].isOverwritten = true }
     addForm(form, to: value)
     return slot(form)

@@ -9,9 +9,11 @@ struct Unit {
     case elementwise
     /// A convolution or matrix product, then an addition to its result, then perhaps a relu of that.
     case epilogue
+    /// A convolution's weight gradient, and the same gradient's sum over all but the channels.
+    case convolutionGradients
   }
   var kind: Kind
-  /// Positions in the graph, ascending. The unit runs where the last one stands.
+  /// Positions in the graph, ascending. The unit runs where the last one stands, convolution gradients at the first.
   var nodes: [Int]
   /// Values from outside that it reads, each once.
   var inputs: [Int]
@@ -35,6 +37,7 @@ struct UnitFormation {
   static func units(of graph: Graph) -> [Unit] {
     var formation = UnitFormation(graph)
     formation.findEpilogues()
+    formation.findConvolutionGradients()
     formation.findElementwise()
     return formation.collect()
   }
@@ -86,6 +89,23 @@ struct UnitFormation {
     }
   }
 
+  private mutating func findConvolutionGradients() {
+    for (i, node) in graph.nodes.enumerated() where owner[i] == nil {
+      guard case .convolutionWeightGradient? = node.primitive else { continue }
+      let gradient = node.inputs[1].index
+      let sum = readers[gradient].first { reader in
+        guard owner[reader] == nil, case .sum(let d)? = graph.nodes[reader].primitive else { return false }
+        return d.axes == [0, 2, 3]
+      }
+      guard let sum else { continue }
+      // It runs where the first stands: everything both read must be there by then.
+      let first = min(i, sum)
+      if node.inputs.allSatisfy({ (producer[$0.index] ?? -1) < first }) {
+        claim(.convolutionGradients, [first, max(i, sum)])
+      }
+    }
+  }
+
   private func isFusible(_ node: Int) -> Bool {
     guard owner[node] == nil, let primitive = graph.nodes[node].primitive, ElementwiseKernel(primitive) != nil
     else { return false }
@@ -113,11 +133,13 @@ struct UnitFormation {
   }
 
   private func collect() -> [Unit] {
-    var last: [Int: Int] = [:]
-    for (g, group) in groups.enumerated() { if let end = group.nodes.last { last[end] = g } }
+    var places: [Int: Int] = [:]
+    for (g, group) in groups.enumerated() {
+      if let place = group.kind == .convolutionGradients ? group.nodes.first : group.nodes.last { places[place] = g }
+    }
     var units: [Unit] = []
     for i in graph.nodes.indices {
-      if let group = last[i] {
+      if let group = places[i] {
         units.append(unit(groups[group].kind, groups[group].nodes))
       } else if owner[i] == nil {
         units.append(unit(.single, [i]))
