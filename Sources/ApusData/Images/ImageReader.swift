@@ -37,17 +37,22 @@ public enum ImageReader {
       case contain
     }
 
+    /// Of the result, in pixels.
     public var width: Int
+    /// Of the result, in pixels.
     public var height: Int
     /// 1 or 3.
     public var channels: Int
+    /// Which images are turned into their negatives.
     public var inversion: Inversion
+    /// How other shapes are made to fit.
     public var mode: Mode
     /// Cuts a gray image to what is bright (after the inversion) before it is scaled.
     public var cropsToContent: Bool
     /// Pixels left empty at every side of the result.
     public var margin: Int
 
+    /// What a model takes. `width` and `height` in pixels; the rest as the properties say.
     public init(
       width: Int, height: Int, channels: Int = 1, inversion: Inversion = .automatic, mode: Mode = .stretch,
       cropsToContent: Bool = false, margin: Int = 0
