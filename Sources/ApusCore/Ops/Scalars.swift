@@ -61,7 +61,9 @@ extension Tensor {
     guard let symbolic = storage.symbolic else { return storage.uniformScalar }
     let graph = symbolic.trace.graph
     if let constant = graph.constants[symbolic.id] { return constant.storage.uniformScalar }
-    guard case .full(let full) = graph.nodes.last(where: { $0.outputs.contains(symbolic.id) })?.primitive else { return nil }
+    guard case .full(let full) = graph.nodes.last(where: { $0.outputs.contains(symbolic.id) })?.primitive else {
+      return nil
+    }
     return full.value
   }
 }

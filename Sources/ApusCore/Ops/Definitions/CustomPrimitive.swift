@@ -125,7 +125,8 @@ extension CustomPrimitive: Hashable, Codable {
   }
   /// Code can't be stored.
   public func encode(to encoder: any Encoder) throws {
-    throw ApusError(.unsupported, "a custom primitive is code and can't be stored; build it of the built-in ones", operation: name)
+    throw ApusError(
+      .unsupported, "a custom primitive is code and can't be stored; build it of the built-in ones", operation: name)
   }
   public init(from decoder: any Decoder) throws {
     throw ApusError(.unsupported, "a custom primitive is code and can't be read from a file")

@@ -53,7 +53,7 @@ extension Tensor {
   public consuming func relu() -> Tensor { Dispatch.unary(.relu, self) }
 
   /// x², as `x * x`.
-  public consuming func squared() -> Tensor { self * self }
+  public func squared() -> Tensor { self * self }
 
   /// The same values in another dtype. Real to integer truncates toward zero, saturates, and sends NaN to 0; anything
   /// to bool asks whether it is not 0. Itself when it has the dtype already.

@@ -102,7 +102,8 @@ extension Tensor {
     Tensor.attempt("averagePool2D", self) {
       let window = try pooling(kernelSize, stride, padding, 1)
       let pool = AveragePool(
-        kernel: window.kernel, strides: window.strides, padding: window.padding, countIncludesPadding: countIncludePadding)
+        kernel: window.kernel, strides: window.strides, padding: window.padding,
+        countIncludesPadding: countIncludePadding)
       return Dispatch.one(.averagePool(pool), self)
     }
   }

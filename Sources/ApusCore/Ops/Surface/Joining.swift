@@ -29,7 +29,8 @@ public func stack(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
 /// Runs `body` on the tensors in their common dtype.
 private func joined(_ name: String, _ tensors: [Tensor], _ body: ([Tensor]) throws -> Tensor) -> Tensor {
   guard let first = tensors.first else {
-    return Dispatch.fail(ApusError(.argument, "needs at least one tensor", operation: name), type: TensorType(.float32, []))
+    return Dispatch.fail(
+      ApusError(.argument, "needs at least one tensor", operation: name), type: TensorType(.float32, []))
   }
   let dtype = tensors.dropFirst().reduce(first.dtype) { DType.promote($0, $1.dtype) }
   do {
@@ -90,7 +91,10 @@ extension Tensor {
   /// ```
   public func split(into count: Int, axis: Int = 0) -> [Tensor] {
     guard count > 0 else {
-      return [Dispatch.fail(ApusError(.argument, "can't be cut into \(count) parts", operation: "split", operands: [type]), type: type)]
+      return [
+        Dispatch.fail(
+          ApusError(.argument, "can't be cut into \(count) parts", operation: "split", operands: [type]), type: type)
+      ]
     }
     return (0..<count).map { k in
       Tensor.attempt("split", self) {

@@ -24,7 +24,8 @@ extension Tensor {
       return column.reshape(column.shape.dropping(column.rank - 1))
     }
     let (inner, expected) = (a.shape.dim(a.rank - 1), b.shape.dim(b.rank - 2))
-    try Rules.equal(inner, expected, "the first operand's last axis and the second's last but one must have equal sizes")
+    try Rules.equal(
+      inner, expected, "the first operand's last axis and the second's last but one must have equal sizes")
     if b.rank == 2, a.rank > 2 {
       // One matrix on the right: every row on the left meets it, so all are one matrix.
       let rows = a.shape.dims[..<(a.rank - 1)].reduce(1, *)

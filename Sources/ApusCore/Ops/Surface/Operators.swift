@@ -16,8 +16,12 @@ infix operator .|| : LogicalDisjunctionPrecedence
 /// ```
 extension Tensor {
   public static func + (a: consuming Tensor, b: consuming Tensor) -> Tensor { Promotion.arithmetic(.add, a, b) }
-  public static func + <S: TensorScalar>(a: consuming Tensor, b: S) -> Tensor { Promotion.arithmetic(.add, a, b.scalar) }
-  public static func + <S: TensorScalar>(a: S, b: consuming Tensor) -> Tensor { Promotion.arithmetic(.add, a.scalar, b) }
+  public static func + <S: TensorScalar>(a: consuming Tensor, b: S) -> Tensor {
+    Promotion.arithmetic(.add, a, b.scalar)
+  }
+  public static func + <S: TensorScalar>(a: S, b: consuming Tensor) -> Tensor {
+    Promotion.arithmetic(.add, a.scalar, b)
+  }
 
   public static func - (a: consuming Tensor, b: consuming Tensor) -> Tensor { Promotion.arithmetic(.subtract, a, b) }
   public static func - <S: TensorScalar>(a: consuming Tensor, b: S) -> Tensor {
@@ -79,7 +83,7 @@ extension Tensor {
   private static func power(_ a: consuming Tensor, _ b: Scalar) -> Tensor {
     let dtype = a.storage.dtype
     if b.doubleValue == 2, dtype.hasArithmetic, dtype != .bool, dtype.promotedWithWeak(b.weakDType) == dtype {
-      return a * a
+      return copy a * a
     }
     if b.doubleValue < 0, case .int = b, !dtype.isFloatingPoint {
       let error = ApusError(

@@ -39,13 +39,21 @@ extension Tensor {
 
 /// The larger of two, element by element, with broadcasting; NaN wins. Equal operands get half of the gradient each.
 public func maximum(_ a: consuming Tensor, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.maximum, a, b) }
-public func maximum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor { Promotion.arithmetic(.maximum, a, b.scalar) }
-public func maximum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.maximum, a.scalar, b) }
+public func maximum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor {
+  Promotion.arithmetic(.maximum, a, b.scalar)
+}
+public func maximum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor {
+  Promotion.arithmetic(.maximum, a.scalar, b)
+}
 
 /// The smaller of two, element by element, with broadcasting; NaN wins. Equal operands get half of the gradient each.
 public func minimum(_ a: consuming Tensor, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.minimum, a, b) }
-public func minimum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor { Promotion.arithmetic(.minimum, a, b.scalar) }
-public func minimum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.minimum, a.scalar, b) }
+public func minimum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor {
+  Promotion.arithmetic(.minimum, a, b.scalar)
+}
+public func minimum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor {
+  Promotion.arithmetic(.minimum, a.scalar, b)
+}
 
 /// `a` where the condition is true, `b` elsewhere (`torch.where`); all three broadcast. No gradient reaches the condition.
 ///
@@ -59,7 +67,9 @@ public func select(_ condition: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
   }
   return Tensor.attempt("select", condition, a, b) {
     let (x, y) = try Promotion.unified(a, b, dtype: Promotion.common(a, b))
-    guard let shape = Shape.broadcast(condition.shape, x.shape) else { throw Promotion.misfit(condition.shape, x.shape) }
+    guard let shape = Shape.broadcast(condition.shape, x.shape) else {
+      throw Promotion.misfit(condition.shape, x.shape)
+    }
     return Dispatch.one(
       .select, condition.cast(to: .bool).stretched(to: shape), x.stretched(to: shape), y.stretched(to: shape))
   }

@@ -67,7 +67,8 @@ extension Tensor {
     _ shape: Shape, probability: Double = 0.5, dtype: DType = .float32, generator: Generator = .default
   ) -> Tensor {
     guard (0...1).contains(probability) else {
-      let error = ApusError(.argument, "a probability is between 0 and 1, and \(probability) is not", operation: "bernoulli")
+      let error = ApusError(
+        .argument, "a probability is between 0 and 1, and \(probability) is not", operation: "bernoulli")
       return Dispatch.fail(error, type: TensorType(dtype, shape))
     }
     return (uniform(shape, generator: generator) .< probability).cast(to: dtype)
@@ -94,7 +95,8 @@ extension Tensor {
       let error =
         n < 0
         ? ApusError(.argument, "can't order \(n) numbers", operation: "randomPermutation")
-        : ApusError(.trace, "an order is drawn on the host: make it outside the traced function", operation: "randomPermutation")
+        : ApusError(
+          .trace, "an order is drawn on the host: make it outside the traced function", operation: "randomPermutation")
       return Dispatch.fail(error, type: TensorType(.int64, [Swift.max(n, 0)]))
     }
     let keys = uniform([n], dtype: .float64, generator: generator).toArray(of: Double.self)
