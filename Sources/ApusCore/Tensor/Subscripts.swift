@@ -142,18 +142,27 @@ extension Tensor {
   /// x[1..., .all, 2..<5]
   /// x[.ellipsis, -1] = Tensor.zeros([3])
   /// ```
-  /// A position outside its axis or too many indices: error (argument).
-  public subscript<each Index: TensorIndexing>(_ index: repeat each Index) -> Tensor {
-    get {
-      var indices: [TensorIndex] = []
-      for i in repeat each index { indices.append(i.tensorIndex) }
-      return self[indices]
-    }
-    set {
-      var indices: [TensorIndex] = []
-      for i in repeat each index { indices.append(i.tensorIndex) }
-      self[indices] = newValue
-    }
+  /// A position outside its axis or too many indices: error (argument). Up to five indices; an array takes more.
+  // One a count: the compiler (6.3) crashes on a settable subscript over a parameter pack.
+  public subscript<A: TensorIndexing>(_ i: A) -> Tensor {
+    get { self[[i.tensorIndex]] }
+    set { self[[i.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing>(_ i: A, _ j: B) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing>(_ i: A, _ j: B, _ k: C) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing>(_ i: A, _ j: B, _ k: C, _ l: D) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing, E: TensorIndexing>(_ i: A, _ j: B, _ k: C, _ l: D, _ m: E) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex, m.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex, m.tensorIndex]] = newValue }
   }
 
   /// The same with indices made at run time.
