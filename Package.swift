@@ -41,6 +41,7 @@ let package = Package(
     .executableTarget(
       name: "ApusCommand",
       dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .testTarget(name: "ApusCPUTests", dependencies: ["ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
     .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFormats", "ApusNN"]),
