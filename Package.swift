@@ -21,15 +21,16 @@ let package = Package(
     // Leaf C: memory and thread context, vector kernels, shims around system libraries, built-in data.
     c("CApus"),
     c("CKernels", links: ["gomp", "m"]),
-    c("COneDNN", links: ["dnnl"]),
-    c("CBLAS", links: ["openblas"]),
+    c("COneDNN", links: ["dnnl", "gomp"]),
+    c("CBLAS", links: ["openblas", "gomp"]),
     c("CPNG", links: ["png"]),
+    c("CZlib", links: ["z"]),
     c("CCairo", links: ["dl"]),
     c("CDigits", exclude: ["optdigits.bin", "README.md"]),
 
     .target(name: "ApusCore", dependencies: ["CApus"]),
     .target(name: "ApusCPU", dependencies: ["ApusCore", "CApus", "CKernels", "COneDNN", "CBLAS"]),
-    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CDigits"]),
+    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CZlib", "CDigits"]),
     .target(name: "ApusNN", dependencies: ["ApusCore"]),
     .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN"]),
     .target(name: "ApusTrain", dependencies: ["ApusCore", "ApusNN", "ApusData", "ApusFormats"]),
@@ -40,6 +41,8 @@ let package = Package(
     .executableTarget(
       name: "ApusCommand",
       dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
+    .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,157 @@
+/// The gradient of a scalar-valued function at a point.
+///
+/// ```swift
+/// gradient(at: Tensor(2.0)) { $0 ** 3 }                             // 12
+/// gradient(at: Tensor(2.0)) { gradient(at: $0) { $0 ** 3 } }        // second derivative: 12
+/// ```
+/// - Parameter x: a floating-point tensor.
+/// - Returns: df/dx, of `x`'s shape; zeros where f does not depend on it.
+public func gradient(at x: Tensor, _ f: (Tensor) throws -> Tensor) rethrows -> Tensor {
+  try valueAndGradient(at: x, f).gradient
+}
+
+/// The gradients of a scalar-valued function of two tensors.
+public func gradient(
+  at x: Tensor, _ y: Tensor, _ f: (Tensor, Tensor) throws -> Tensor
+) rethrows -> (Tensor, Tensor) {
+  let (_, gradients) = try valueAndGradients(at: [x, y]) { try f($0[0], $0[1]) }
+  return (gradients[0], gradients[1])
+}
+
+/// The value and the gradient of a scalar-valued function.
+public func valueAndGradient(
+  at x: Tensor, _ f: (Tensor) throws -> Tensor
+) rethrows -> (value: Tensor, gradient: Tensor) {
+  let (value, gradients) = try valueAndGradients(at: [x]) { try f($0[0]) }
+  return (value, gradients[0])
+}
+
+/// The value and the gradients of a scalar-valued function of several tensors.
+public func valueAndGradients(
+  at inputs: [Tensor], _ f: ([Tensor]) throws -> Tensor
+) rethrows -> (value: Tensor, gradients: [Tensor]) {
+  let level = ExecutionContext.current?.gradientLevel ?? 0
+  let leaves = inputs.map(Autograd.watched)
+  let (value, found) = try ExecutionContext.with({
+    $0.gradientLevel = level + 1
+    $0.gradientEnabled = true
+  }) {
+    let value = try f(leaves)
+    var found = [Tensor?](repeating: nil, count: leaves.count)
+    Dispatch.reporting {
+      found = try Autograd.gradients(
+        of: value, seed: nil, for: leaves, retainGraph: true, createGraph: level > 0 || inputs.contains { $0.requiresGradient })
+    }
+    return (value, found)
+  }
+  let outer = level > 0 || inputs.contains { $0.requiresGradient }
+  return (outer ? value : value.detached(), zip(found, leaves).map { $0 ?? Tensor.zerosLike($1.detached()) })
+}
+
+extension Autograd {
+  /// A leaf for `x` that remains connected to what `x` itself was computed from.
+  static func watched(_ x: Tensor) -> Tensor {
+    guard x.dtype.isFloatingPoint else { return x.requiringGradient() }
+    guard x.node != nil else { return x.requiringGradient() }
+    // A reshape to its own shape is a new node over the same memory: gradients can be asked for at it.
+    return Dispatch.one(.reshape(Reshape(shape: x.shape)), x)
+  }
+}
+
+/// Records what happens to chosen tensors and gives their gradients (`tf.GradientTape`).
+///
+/// ```swift
+/// let tape = GradientTape()
+/// let (y, dx) = tape.watch(x) { $0 ** 3 }
+/// ```
+public struct GradientTape: Sendable {
+  /// Record the gradients' own operations too, for higher orders.
+  public var createGraph: Bool
+  public init(createGraph: Bool = false) { self.createGraph = createGraph }
+
+  /// Runs `f` on a watched `x`.
+  /// - Returns: f(x) and df/dx.
+  public func watch(_ x: Tensor, _ f: (Tensor) throws -> Tensor) rethrows -> (Tensor, Tensor) {
+    let (value, gradients) = try watch([x]) { try f($0[0]) }
+    return (value, gradients[0])
+  }
+
+  public func watch(_ inputs: [Tensor], _ f: ([Tensor]) throws -> Tensor) rethrows -> (Tensor, [Tensor]) {
+    let create = createGraph
+    return try ExecutionContext.with({ $0.gradientLevel += create ? 1 : 0 }) { try valueAndGradients(at: inputs, f) }
+  }
+}
+
+/// Forward mode: the value of `f` and its directional derivative (Jacobian-vector product) along `tangent`.
+///
+/// - Parameter tangent: of `x`'s type.
+/// - Throws: ``ApusError`` when an operation fails or shapes don't fit; what `f` throws.
+public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) throws -> (value: Tensor, tangent: Tensor) {
+  guard x.type == tangent.type else {
+    throw ApusError(.shape, "the tangent must be of the point's type", operation: "jvp", operands: [x.type, tangent.type])
+  }
+  let captured = try CapturedGraph.capture(name: "jvp", [x.type]) { [try f($0[0])] }
+  typealias Dual = (value: Tensor, tangent: Tensor?)
+  let operands = captured.operands([x])
+  let duals = operands.enumerated().map { i, value -> Dual in (value, i == 0 ? tangent : nil) }
+  let results = try captured.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, _ -> [Dual] in
+    let outputs = try Dispatch.tryRun(primitive, operands.map(\.value))
+    guard operands.contains(where: { $0.tangent != nil }) else { return outputs.map { ($0, nil) } }
+    let context = JVPContext(inputs: operands.map(\.value), outputs: outputs, tangents: operands.map(\.tangent))
+    let tangents = primitive.definition.jvp(context)
+    return zip(outputs, tangents).map { ($0, $1) }
+  }
+  captured.writeState(results.dropFirst(captured.outputCount).map(\.value)[...])
+  return (results[0].value, results[0].tangent ?? Tensor.zerosLike(results[0].value))
+}
+
+/// Maps a function of one example over the leading axis of its operands (`jax.vmap`): the body sees tensors without that
+/// axis, and each primitive's batching rule adds it back.
+///
+/// ```swift
+/// let perExample = vectorized { (x: Tensor) in (x * x).sum() }
+/// try perExample(Tensor.ones([32, 10]))     // float32[32]
+/// ```
+public func vectorized(_ f: @escaping @Sendable (Tensor) throws -> Tensor) -> @Sendable (Tensor) throws -> Tensor {
+  let mapped = vectorized { (inputs: [Tensor]) in [try f(inputs[0])] }
+  return { x in try mapped([x])[0] }
+}
+
+/// Maps a function of two operands over the leading axis of both.
+public func vectorized(
+  _ f: @escaping @Sendable (Tensor, Tensor) throws -> Tensor
+) -> @Sendable (Tensor, Tensor) throws -> Tensor {
+  let mapped = vectorized { (inputs: [Tensor]) in [try f(inputs[0], inputs[1])] }
+  return { x, y in try mapped([x, y])[0] }
+}
+
+/// Maps a function of several operands over the leading axis of each.
+public func vectorized(
+  _ f: @escaping @Sendable ([Tensor]) throws -> [Tensor]
+) -> @Sendable ([Tensor]) throws -> [Tensor] {
+  { inputs in
+    guard let size = inputs.first?.shape.first.map({ _ in inputs[0].shape.dim(0) }) else {
+      throw ApusError(.shape, "every operand needs a leading axis", operation: "vectorized", operands: inputs.map(\.type))
+    }
+    for x in inputs where x.rank == 0 || x.shape.dim(0) != size {
+      throw ApusError(.shape, "every operand must have the leading size \(size)", operation: "vectorized", operands: inputs.map(\.type))
+    }
+    let types = inputs.map { $0.type.with(shape: $0.shape.dropping(0)) }
+    let captured = try CapturedGraph.capture(name: "vectorized", types, f)
+    guard captured.written.isEmpty, captured.writtenGradients.isEmpty else {
+      throw ApusError(.argument, "the mapped function writes state, which has no meaning for each example", operation: "vectorized")
+    }
+    typealias Mapped = (tensor: Tensor, isBatched: Bool)
+    let operands = captured.operands(inputs).enumerated().map { i, t -> Mapped in (t, i < inputs.count) }
+    let results = try captured.graph.evaluate(operands, constant: { ($0, false) }) { primitive, operands, _ -> [Mapped] in
+      guard operands.contains(where: \.isBatched) else {
+        return try Dispatch.tryRun(primitive, operands.map(\.tensor)).map { ($0, false) }
+      }
+      let context = BatchContext(inputs: operands.map(\.tensor), isBatched: operands.map(\.isBatched), size: size)
+      return primitive.definition.batch(context).map { ($0, true) }
+    }
+    return results.map { value in
+      value.isBatched ? value.tensor : value.tensor.broadcast(to: value.tensor.shape.inserting(size, at: 0))
+    }
+  }
+}

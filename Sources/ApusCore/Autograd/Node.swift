@@ -1,0 +1,153 @@
+import Synchronization
+
+/// One recorded operation of the gradient tape, or a leaf that collects a gradient.
+///
+/// A node refers to its operands' nodes, never to the tensors that came of it, so a tape lives exactly as long as a
+/// tensor that needs it. Teardown is iterative: a chain of a million nodes must not be a million frames deep.
+final class Node: @unchecked Sendable {
+  struct Edge {
+    var node: Node?
+    var index: Int32 = 0
+  }
+
+  /// What the pullback reads.
+  struct Saved: Sendable {
+    var input0: Storage?
+    var input1: Storage?
+    var input2: Storage?
+    var more: [Storage?] = []
+    var outputs: [Storage] = []
+    var types: [TensorType] = []
+    var isReleased = false
+
+    func input(_ i: Int) -> Storage? {
+      switch i {
+      case 0: input0
+      case 1: input1
+      case 2: input2
+      default: i - 3 < more.count ? more[i - 3] : nil
+      }
+    }
+    mutating func setInput(_ i: Int, _ storage: Storage) {
+      switch i {
+      case 0: input0 = storage
+      case 1: input1 = storage
+      case 2: input2 = storage
+      default:
+        while more.count <= i - 3 { more.append(nil) }
+        more[i - 3] = storage
+      }
+    }
+  }
+
+  let primitive: Primitive
+  /// 1 + the largest depth among its operands: a topological order that needs no counter shared by threads.
+  let depth: Int
+  let edgeCount: Int
+  /// Where a leaf's gradient goes; nil for recorded operations.
+  let leaf: GradientSlot?
+  /// Edges are written at creation and in `deinit` only.
+  private var edge0 = Edge()
+  private var edge1 = Edge()
+  private var edge2 = Edge()
+  private var moreEdges: [Edge] = []
+  private let saved: Mutex<Saved>
+
+  /// A leaf. Its gradient is collected in `slot`, or in one of its own.
+  init(leaf slot: GradientSlot?) {
+    primitive = .negate
+    depth = 0
+    edgeCount = 0
+    leaf = slot ?? GradientSlot()
+    saved = Mutex(Saved())
+  }
+
+  init(_ primitive: Primitive, edges: (Edge, Edge, Edge), more: [Edge] = [], count: Int, saved: consuming Saved) {
+    self.primitive = primitive
+    edge0 = edges.0
+    edge1 = edges.1
+    edge2 = edges.2
+    moreEdges = more
+    edgeCount = count
+    leaf = nil
+    var deepest = Swift.max(edges.0.node?.depth ?? 0, edges.1.node?.depth ?? 0, edges.2.node?.depth ?? 0)
+    for edge in more { deepest = Swift.max(deepest, edge.node?.depth ?? 0) }
+    depth = deepest + 1
+    self.saved = Mutex(saved)
+  }
+
+  func edge(_ i: Int) -> Edge {
+    switch i {
+    case 0: edge0
+    case 1: edge1
+    case 2: edge2
+    default: moreEdges[i - 3]
+    }
+  }
+
+  /// The residuals, unless an earlier `backward` let them go.
+  func residuals() throws -> Saved {
+    let saved = saved.withLock { $0 }
+    if saved.isReleased {
+      throw ApusError(
+        .gradient,
+        "the values saved for the gradient were released by an earlier backward; pass retainGraph: true to that one",
+        operation: primitive.name)
+    }
+    return saved
+  }
+
+  func release() { saved.withLock { $0 = Saved(isReleased: true) } }
+
+  deinit {
+    guard edge0.node != nil || edge1.node != nil || edge2.node != nil || !moreEdges.isEmpty else { return }
+    var pending: [Node] = []
+    takeLastReferences(into: &pending)
+    while let node = pending.popLast() { node.takeLastReferences(into: &pending) }
+  }
+
+  /// Moves the operands' nodes that only this one holds to `pending`, so that no deinit nests in another.
+  private func takeLastReferences(into pending: inout [Node]) {
+    Node.take(&edge0.node, into: &pending)
+    Node.take(&edge1.node, into: &pending)
+    Node.take(&edge2.node, into: &pending)
+    for i in moreEdges.indices { Node.take(&moreEdges[i].node, into: &pending) }
+  }
+
+  private static func take(_ node: inout Node?, into pending: inout [Node]) {
+    if node == nil { return }
+    if isKnownUniquelyReferenced(&node), let last = node, last.edgeCount > 0 { pending.append(last) }
+    node = nil
+  }
+}
+
+/// Where a leaf's gradient accumulates.
+final class GradientSlot: Sendable {
+  private let value = Mutex<Tensor?>(nil)
+
+  /// The accumulated gradient; inside a trace, the trace's own.
+  var gradient: Tensor? {
+    get { ExecutionContext.current?.trace.map { $0.gradient(of: self) } ?? stored }
+    set {
+      if let trace = ExecutionContext.current?.trace {
+        trace.setGradient(of: self, newValue)
+      } else {
+        stored = newValue
+      }
+    }
+  }
+
+  /// What is kept outside traces.
+  var stored: Tensor? {
+    get { value.withLock { $0 } }
+    set { value.withLock { $0 = newValue } }
+  }
+
+  func accumulate(_ gradient: Tensor) {
+    if ExecutionContext.current?.trace != nil {
+      self.gradient = self.gradient.map { $0 + gradient } ?? gradient
+    } else {
+      value.withLock { $0 = $0.map { $0 + gradient } ?? gradient }
+    }
+  }
+}

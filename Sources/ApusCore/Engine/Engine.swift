@@ -1,0 +1,67 @@
+import CApus
+import Synchronization
+
+/// What runs primitives: replaceable, and the same to everything above it.
+///
+/// An engine needs ``execute(_:_:outputs:)``; the rest has defaults. Eager operations whose operands are views or
+/// whose shapes need broadcasting arrive with equal shapes and strided (possibly stride-0) storages.
+public protocol Engine: AnyObject, Sendable {
+  var name: String { get }
+  var devices: [Device] { get }
+
+  /// Computes one primitive. Types have been checked: `outputs` are what the definition inferred.
+  /// - Throws: ``ApusError`` for what only values show (an index out of range) or memory that can't be had.
+  func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage]
+
+  /// The short way for one- and two-operand element-wise primitives; nil: take the long one.
+  /// `reuse` is one of the operands, uniquely held by the caller, whose memory may take the result.
+  func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage?
+  func executeBinary(
+    _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
+  ) throws -> Storage?
+
+  /// Prepares a graph for repeated running. Its sizes are all known: symbolic ones are resolved before.
+  func compile(_ graph: Graph) throws -> any Executable
+}
+
+/// Which operand's memory an element-wise result may overwrite.
+public enum ReusableOperand: Sendable { case none, first, second }
+
+/// A graph made ready by an engine. Runs may overlap, each with its own arena.
+public protocol Executable: AnyObject, Sendable {
+  /// - Parameters:
+  ///   - inputs: one storage for each input of the graph, in order; unchanged when it throws.
+  ///   - donated: indices of inputs whose memory may be overwritten if nothing else holds them
+  ///     (`isKnownUniquelyReferenced(&inputs[i])`). An engine writes them only once nothing that can fail remains.
+  /// - Returns: one storage for each output of the graph, in order.
+  func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage]
+}
+
+extension Engine {
+  public func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage? { nil }
+  public func executeBinary(
+    _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
+  ) throws -> Storage? { nil }
+
+  public func compile(_ graph: Graph) throws -> any Executable { InterpretedExecutable(graph, engine: self) }
+}
+
+/// The engines of this process.
+public enum Engines {
+  /// The embedded engine where it is linked in (`ApusCPU`), the reference interpreter otherwise.
+  public static let embedded: any Engine = {
+    if let made = apus_make_embedded_engine() {
+      let object = Unmanaged<AnyObject>.fromOpaque(made).takeRetainedValue()
+      if let engine = object as? any Engine { return engine }
+    }
+    return ReferenceEngine.shared
+  }()
+
+  /// The engine of this thread: ``embedded`` unless inside ``withEngine(_:_:)``.
+  public static var current: any Engine { ExecutionContext.current?.engine ?? embedded }
+}
+
+/// Runs `body` with eager operations and compilations on `engine`.
+public func withEngine<R>(_ engine: any Engine, _ body: () throws -> R) rethrows -> R {
+  try ExecutionContext.with({ $0.engine = engine }, body)
+}

@@ -1,0 +1,57 @@
+import CApus
+
+/// What holds for the operations of a thread inside a `with…` closure: the trace, the error recorder, gradient mode.
+///
+/// It is found through a C thread-local; outside every such closure it is nil and costs one load an operation.
+/// Closures that set it are synchronous, so it can't leak into another task.
+final class ExecutionContext {
+  var trace: Trace?
+  var recorder: ErrorRecorder?
+  var gradientEnabled = true
+  /// How many `gradient(at:)` and tapes are open: inside one, derivatives are themselves recorded.
+  var gradientLevel = 0
+  var engine: (any Engine)?
+  var detectsAnomalies = false
+
+  init(copying other: ExecutionContext?) {
+    guard let other else { return }
+    trace = other.trace
+    recorder = other.recorder
+    gradientEnabled = other.gradientEnabled
+    gradientLevel = other.gradientLevel
+    engine = other.engine
+    detectsAnomalies = other.detectsAnomalies
+  }
+
+  @inline(__always)
+  static var isDefault: Bool { apus_context_get() == nil }
+
+  static var current: ExecutionContext? {
+    guard let raw = apus_context_get() else { return nil }
+    return Unmanaged<ExecutionContext>.fromOpaque(raw).takeUnretainedValue()
+  }
+
+  /// Runs `body` under a changed copy of the current context.
+  static func with<R>(_ change: (ExecutionContext) -> Void, _ body: () throws -> R) rethrows -> R {
+    let previous = apus_context_get()
+    let context = ExecutionContext(copying: current)
+    change(context)
+    apus_context_set(Unmanaged.passUnretained(context).toOpaque())
+    defer { apus_context_set(previous) }
+    return try withExtendedLifetime(context) { try body() }
+  }
+
+  /// Whether operations on tensors that require gradients are recorded.
+  static var recordsGradients: Bool { current?.gradientEnabled ?? true }
+}
+
+/// Runs `body` without recording operations for `backward` (`torch.no_grad`).
+public func withoutGradients<R>(_ body: () throws -> R) rethrows -> R {
+  try ExecutionContext.with({ $0.gradientEnabled = false }, body)
+}
+
+/// Runs `body` checking every eager result: the first NaN or infinity that comes from finite operands is an error that
+/// names the operation (`torch.autograd.detect_anomaly`). Slow; for debugging.
+public func detectingAnomalies<R>(_ body: () throws -> R) rethrows -> R {
+  try ExecutionContext.with({ $0.detectsAnomalies = true }, body)
+}

@@ -1,0 +1,114 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Element-wise arithmetic of the reference engine: floats in `Double`, integers in wrapping `Int64`; both are brought
+/// to the dtype when the result is stored.
+enum ReferenceElementwise {
+  // MARK: One operand
+
+  /// A function of reals only.
+  static func map(_ x: ReferenceArray, _ function: (Double) -> Double) throws -> ReferenceArray {
+    ReferenceArray(x.type, try x.reals().map(function))
+  }
+
+  /// A function of reals with its counterpart on integers.
+  static func map(
+    _ x: ReferenceArray, _ real: (Double) -> Double, integer: (Int64) -> Int64
+  ) throws -> ReferenceArray {
+    if case .integer(let values) = x.elements { return ReferenceArray(x.type, integers: values.map(integer)) }
+    return try map(x, real)
+  }
+
+  static func sign(_ x: Double) -> Double { x > 0 ? 1 : x < 0 ? -1 : x }
+
+  static func sigmoid(_ x: Double) -> Double {
+    // Of the two equal forms the one whose exponential can't overflow.
+    x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x))
+  }
+
+  // MARK: Two operands
+
+  static func zip(
+    _ a: ReferenceArray, _ b: ReferenceArray, _ real: (Double, Double) -> Double, integer: (Int64, Int64) -> Int64
+  ) throws -> ReferenceArray {
+    switch (a.elements, b.elements) {
+    case (.integer(let x), .integer(let y)): ReferenceArray(a.type, integers: Swift.zip(x, y).map(integer))
+    case (.real(let x), .real(let y)): ReferenceArray(a.type, Swift.zip(x, y).map(real))
+    default: throw ApusError(.dtype, "not defined on \(a.type.dtype) with \(b.type.dtype)")
+    }
+  }
+
+  /// Truncated toward zero; 0 where the divisor is.
+  static func quotient(_ a: Int64, _ b: Int64) -> Int64 { b == 0 ? 0 : a.dividedReportingOverflow(by: b).partialValue }
+
+  /// With the divisor's sign; 0 where the divisor is.
+  static func remainder(_ a: Int64, _ b: Int64) -> Int64 {
+    if b == 0 || b == -1 { return 0 }
+    let rest = a % b
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest
+  }
+
+  static func remainder(_ a: Double, _ b: Double) -> Double {
+    let rest = fmod(a, b)
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest
+  }
+
+  /// Wraps; a negative exponent gives what truncating the fraction would: 0 unless the base is 1 or −1.
+  static func power(_ base: Int64, _ exponent: Int64) -> Int64 {
+    if exponent < 0 { return base == 1 ? 1 : base == -1 ? (exponent & 1 == 0 ? 1 : -1) : 0 }
+    var result: Int64 = 1
+    var square = base
+    var left = exponent
+    while left > 0 {
+      if left & 1 == 1 { result &*= square }
+      square &*= square
+      left >>= 1
+    }
+    return result
+  }
+
+  static func maximum(_ a: Double, _ b: Double) -> Double { a.isNaN ? a : b.isNaN ? b : Swift.max(a, b) }
+  static func minimum(_ a: Double, _ b: Double) -> Double { a.isNaN ? a : b.isNaN ? b : Swift.min(a, b) }
+
+  static func logical(
+    _ a: ReferenceArray, _ b: ReferenceArray, _ output: TensorType, _ function: (Bool, Bool) -> Bool
+  ) -> ReferenceArray {
+    ReferenceArray(output, integers: Swift.zip(a.truths, b.truths).map { function($0, $1) ? 1 : 0 })
+  }
+
+  static func compare(
+    _ comparison: Compare.Comparison, _ a: ReferenceArray, _ b: ReferenceArray, _ output: TensorType
+  ) throws -> ReferenceArray {
+    let bools: [Bool]
+    switch (a.elements, b.elements) {
+    case (.real(let x), .real(let y)): bools = Swift.zip(x, y).map { holds(comparison, $0, $1) }
+    case (.integer(let x), .integer(let y)):
+      bools =
+        a.type.dtype == .uint64
+        ? Swift.zip(x, y).map { holds(comparison, UInt64(bitPattern: $0), UInt64(bitPattern: $1)) }
+        : Swift.zip(x, y).map { holds(comparison, $0, $1) }
+    default: throw ApusError(.dtype, "not defined on \(a.type.dtype) with \(b.type.dtype)")
+    }
+    return ReferenceArray(output, integers: bools.map { $0 ? 1 : 0 })
+  }
+
+  private static func holds<T: Comparable>(_ comparison: Compare.Comparison, _ a: T, _ b: T) -> Bool {
+    switch comparison {
+    case .eq: a == b
+    case .ne: a != b
+    case .lt: a < b
+    case .le: a <= b
+    case .gt: a > b
+    case .ge: a >= b
+    }
+  }
+
+  // MARK: Three operands
+
+  static func select(_ condition: ReferenceArray, _ a: ReferenceArray, _ b: ReferenceArray) -> ReferenceArray {
+    let both = ReferenceStructure.concatenated([a, b])
+    let picked = condition.truths.enumerated().map { i, holds in holds ? i : a.count + i }
+    return both.picking(picked, as: a.type)
+  }
+}

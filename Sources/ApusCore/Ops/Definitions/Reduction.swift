@@ -1,0 +1,231 @@
+/// Combines the elements along a set of axes, which disappear or stay with size 1.
+public protocol Reduction: PrimitiveDefinition {
+  var axes: AxisSet { get }
+  var keepDims: Bool { get }
+  init(axes: AxisSet, keepDims: Bool)
+  var primitive: Primitive { get }
+  /// Whether there is a result for no elements.
+  static var hasIdentity: Bool { get }
+}
+extension Reduction {
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 1)
+    try Rules.numeric(operands[0])
+    try Rules.axes(axes, operands[0])
+    if !Self.hasIdentity { for axis in axes.axes { try Rules.nonEmpty(operands[0], axis) } }
+    return [operands[0].with(shape: operands[0].shape.reduced(axes, keepDims: keepDims))]
+  }
+  public func batch(_ context: BatchContext) -> [Tensor] {
+    Dispatch.run(Self(axes: axes.shiftedForBatch, keepDims: keepDims).primitive, context.inputs)
+  }
+
+  /// A result-shaped tensor stretched over the operand's shape.
+  func stretched(_ v: Tensor, _ shape: Shape) -> Tensor {
+    (keepDims ? v : v.reshape(shape.reduced(axes, keepDims: true))).broadcast(to: shape)
+  }
+
+  func reduced(_ x: Tensor) -> Tensor { Dispatch.one(primitive, x) }
+
+  static func samples(_ range: ClosedRange<Double> = -2...2) -> [Sample] {
+    func sample(_ shape: Shape, _ axes: AxisSet, _ keepDims: Bool) -> Sample {
+      Sample(Self(axes: axes, keepDims: keepDims).primitive, [.real(shape, range)])
+    }
+    return [
+      sample([], [], false), sample([3], [0], false), sample([3], [0], true), sample([0, 2], [1], false),
+      sample([2, 3, 4], [1], false), sample([2, 3, 4], [0, 2], true), sample([2, 3, 4], [0, 1, 2], false),
+      Sample(Self(axes: [1], keepDims: false).primitive, [.integer([2, 3], -4...4)]),
+    ] + (hasIdentity ? [sample([0, 2], [0], false)] : [])
+  }
+}
+
+public struct Sum: Reduction, Elementary {
+  public var axes: AxisSet
+  public var keepDims: Bool
+
+  public init(axes: AxisSet, keepDims: Bool) {
+    self.axes = axes
+    self.keepDims = keepDims
+  }
+
+  public var name: String { "sum" }
+  public var primitive: Primitive { .sum(self) }
+  public static var hasIdentity: Bool { true }
+  public var residuals: Residuals { .types }
+  public func vjp(_ context: VJPContext) -> [Tensor?] { [stretched(context.gradient, context.inputType(0).shape)] }
+  public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map(reduced)] }
+  public static var samples: [Sample] { samples() }
+}
+
+public struct Product: Reduction, Elementary {
+  public var axes: AxisSet
+  public var keepDims: Bool
+
+  public init(axes: AxisSet, keepDims: Bool) {
+    self.axes = axes
+    self.keepDims = keepDims
+  }
+
+  public var name: String { "product" }
+  public var primitive: Primitive { .product(self) }
+  public static var hasIdentity: Bool { true }
+  public var residuals: Residuals { .input0 }
+  public func vjp(_ context: VJPContext) -> [Tensor?] {
+    let x = context.input(0)
+    return [stretched(context.gradient, x.shape) * others(x)]
+  }
+  public func jvp(_ context: JVPContext) -> [Tensor?] {
+    guard let tangent = context.tangents[0] else { return [nil] }
+    return [(tangent * others(context.inputs[0])).sum(axes: axes.axes, keepDims: keepDims)]
+  }
+
+  /// For each element the product of the others it is multiplied with, without dividing: right beside any number of
+  /// zeros, at every order.
+  private func others(_ x: Tensor) -> Tensor {
+    let kept = (0..<x.rank).filter { !axes.contains($0) }
+    let order = Permutation(kept + axes.axes)
+    let moved = x.permuted(order.order)
+    let count = axes.axes.reduce(Dim(1)) { $0 * x.shape.dim($1) }
+    guard let count = count.value else { return othersByDivision(x) }
+    var flat = Shape(dims: kept.map { x.shape.dim($0) })
+    flat.append(Dim(count))
+    return Self.exclusive(moved.reshape(flat), count).reshape(moved.shape).permuted(order.inverse.order)
+  }
+
+  /// Along the last axis, by halving: neighbours are multiplied, the pairs' own others found, and spread back.
+  private static func exclusive(_ x: Tensor, _ count: Int) -> Tensor {
+    if count <= 1 { return Tensor.onesLike(x) }
+    let axis = x.rank - 1
+    let even = count % 2 == 0 ? x : concatenate([x, Tensor.onesLike(x.sliced(axis: axis, 0, 1))], axis: axis)
+    let half = (count + 1) / 2
+    let first = even.sliced(axis: axis, 0, Dim(2 * half), step: 2)
+    let second = even.sliced(axis: axis, 1, Dim(2 * half), step: 2)
+    let pairs = exclusive(first * second, half)
+    let spread = stack([pairs * second, pairs * first], axis: axis + 1)
+    return spread.reshape(even.shape).sliced(axis: axis, 0, Dim(count))
+  }
+
+  /// For a symbolic number of factors: by division, with the cases of one and of several zeros told apart. Its own
+  /// derivative is exact where no factor is 0.
+  private func othersByDivision(_ x: Tensor) -> Tensor {
+    let isZero = x .== 0
+    let rest = select(isZero, 1, x)
+    let product = stretched(reduced(rest), x.shape)
+    let zeros = stretched(isZero.cast(to: x.dtype).sum(axes: axes.axes, keepDims: keepDims), x.shape)
+    return select(isZero, select(zeros .== 1, product, 0), select(zeros .== 0, product / rest, 0))
+  }
+
+  public static var samples: [Sample] {
+    samples() + [
+      Sample(.product(Product(axes: [1], keepDims: false)), [.values([1, 0, 3, 0, 0, 2, 1, 2, 3], [3, 3])])
+    ]
+  }
+}
+
+/// The largest or smallest element; NaN wins. Equal ones share the gradient evenly.
+public protocol ExtremumReduction: Reduction, Elementary {}
+extension ExtremumReduction {
+  public static var hasIdentity: Bool { false }
+  public var residuals: Residuals { [.input0, .outputs] }
+  public func vjp(_ context: VJPContext) -> [Tensor?] {
+    [stretched(context.gradient, context.input(0).shape) * shares(context.input(0), context.output(0))]
+  }
+  public func jvp(_ context: JVPContext) -> [Tensor?] {
+    guard let tangent = context.tangents[0] else { return [nil] }
+    return [(tangent * shares(context.inputs[0], context.output)).sum(axes: axes.axes, keepDims: keepDims)]
+  }
+
+  private func shares(_ x: Tensor, _ y: Tensor) -> Tensor {
+    let chosen = (x .== stretched(y, x.shape)).cast(to: x.dtype)
+    return chosen / stretched(chosen.sum(axes: axes.axes, keepDims: keepDims), x.shape)
+  }
+
+  static func extremumSamples() -> [Sample] {
+    let ties = Sample.Operand.values([1, 3, 3, -1, -1, -1], [2, 3])
+    return samples() + [Sample(Self(axes: [1], keepDims: false).primitive, [ties], smooth: false)]
+  }
+}
+
+public struct Max: ExtremumReduction {
+  public var axes: AxisSet
+  public var keepDims: Bool
+
+  public init(axes: AxisSet, keepDims: Bool) {
+    self.axes = axes
+    self.keepDims = keepDims
+  }
+
+  public var name: String { "max" }
+  public var primitive: Primitive { .max(self) }
+  public static var samples: [Sample] { extremumSamples() }
+}
+
+public struct Min: ExtremumReduction {
+  public var axes: AxisSet
+  public var keepDims: Bool
+
+  public init(axes: AxisSet, keepDims: Bool) {
+    self.axes = axes
+    self.keepDims = keepDims
+  }
+
+  public var name: String { "min" }
+  public var primitive: Primitive { .min(self) }
+  public static var samples: [Sample] { extremumSamples() }
+}
+
+/// The place of the first largest or smallest element, int64; the first NaN counts as both.
+public protocol ArgExtremum: NotDifferentiable, Elementary {
+  var axis: Int { get }
+  var keepDims: Bool { get }
+  init(axis: Int, keepDims: Bool)
+  var primitive: Primitive { get }
+}
+extension ArgExtremum {
+  public static var notDifferentiableBecause: String { "its result is an index" }
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 1)
+    try Rules.numeric(operands[0])
+    try Rules.axis(axis, operands[0])
+    try Rules.nonEmpty(operands[0], axis)
+    return [TensorType(.int64, operands[0].shape.reduced([axis], keepDims: keepDims))]
+  }
+  public func batch(_ context: BatchContext) -> [Tensor] {
+    Dispatch.run(Self(axis: axis + 1, keepDims: keepDims).primitive, context.inputs)
+  }
+  public static var samples: [Sample] {
+    func sample(_ axis: Int, _ keepDims: Bool, _ operand: Sample.Operand) -> Sample {
+      Sample(Self(axis: axis, keepDims: keepDims).primitive, [operand])
+    }
+    return [
+      sample(0, false, .real([3])), sample(0, true, .real([3])), sample(1, false, .real([0, 2])),
+      sample(1, false, .real([2, 3, 4])), sample(2, true, .integer([2, 3, 4], 0...2)),
+      sample(0, false, .values([1, .nan, 5, .nan], [4])),
+    ]
+  }
+}
+
+public struct ArgMax: ArgExtremum {
+  public var axis: Int
+  public var keepDims: Bool
+
+  public init(axis: Int, keepDims: Bool) {
+    self.axis = axis
+    self.keepDims = keepDims
+  }
+
+  public var name: String { "argMax" }
+  public var primitive: Primitive { .argMax(self) }
+}
+
+public struct ArgMin: ArgExtremum {
+  public var axis: Int
+  public var keepDims: Bool
+
+  public init(axis: Int, keepDims: Bool) {
+    self.axis = axis
+    self.keepDims = keepDims
+  }
+
+  public var name: String { "argMin" }
+  public var primitive: Primitive { .argMin(self) }
+}

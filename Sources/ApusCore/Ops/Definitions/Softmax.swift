@@ -1,0 +1,70 @@
+/// Normalises along one axis; the result has the operand's type.
+public protocol SoftmaxFamily: PrimitiveDefinition {
+  var axis: Int { get }
+  init(axis: Int)
+  var primitive: Primitive { get }
+}
+extension SoftmaxFamily {
+  public var residuals: Residuals { .outputs }
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 1)
+    try Rules.floating(operands[0])
+    try Rules.axis(axis, operands[0])
+    return operands
+  }
+  public func batch(_ context: BatchContext) -> [Tensor] {
+    Dispatch.run(Self(axis: axis + 1).primitive, context.inputs)
+  }
+
+  func total(_ x: Tensor) -> Tensor { x.sum(axes: [axis], keepDims: true) }
+  /// `x` less its largest element, so that exp does not overflow.
+  func centred(_ x: Tensor) -> Tensor { x - x.max(axes: [axis], keepDims: true) }
+
+  public static var samples: [Sample] {
+    [
+      Sample(Self(axis: 0).primitive, [.real([3])]), Sample(Self(axis: 1).primitive, [.real([0, 2])]),
+      Sample(Self(axis: 1).primitive, [.real([2, 3, 4])]), Sample(Self(axis: 2).primitive, [.real([2, 3, 4])]),
+      Sample(Self(axis: 0).primitive, [.values([1000, 1001, 999], [3])]),
+    ]
+  }
+}
+
+/// exp(xᵢ) / Σ exp(xⱼ).
+public struct Softmax: SoftmaxFamily {
+  public var axis: Int
+  public init(axis: Int) { self.axis = axis }
+
+  public var name: String { "softmax" }
+  public var primitive: Primitive { .softmax(self) }
+  public func vjp(_ context: VJPContext) -> [Tensor?] { [product(context.gradient, context.output(0))] }
+  public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { product($0, context.output) }] }
+  /// The Jacobian, diag(y) − y·yᵀ, is symmetric.
+  private func product(_ v: Tensor, _ y: Tensor) -> Tensor {
+    let vy = v * y
+    return vy - y * total(vy)
+  }
+  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
+    let e = centred(operands[0]).exp()
+    return [e / total(e)]
+  }
+}
+
+/// xᵢ − log Σ exp(xⱼ).
+public struct LogSoftmax: SoftmaxFamily {
+  public var axis: Int
+  public init(axis: Int) { self.axis = axis }
+
+  public var name: String { "logSoftmax" }
+  public var primitive: Primitive { .logSoftmax(self) }
+  public func vjp(_ context: VJPContext) -> [Tensor?] {
+    let g = context.gradient
+    return [g - context.output(0).exp() * total(g)]
+  }
+  public func jvp(_ context: JVPContext) -> [Tensor?] {
+    [context.tangents[0].map { $0 - total(context.output.exp() * $0) }]
+  }
+  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
+    let x = centred(operands[0])
+    return [x - total(x.exp()).log()]
+  }
+}

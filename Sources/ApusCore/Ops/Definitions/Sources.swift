@@ -1,0 +1,119 @@
+/// Converts to another dtype. Real to integer truncates toward zero, saturates, and sends NaN to 0; to bool: is it not 0.
+public struct Cast: Elementary {
+  public var dtype: DType
+
+  public init(dtype: DType) { self.dtype = dtype }
+
+  public var name: String { "cast" }
+  public var residuals: Residuals { .types }
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 1)
+    return [operands[0].with(dtype: dtype)]
+  }
+  public func vjp(_ context: VJPContext) -> [Tensor?] { [context.gradient.cast(to: context.inputType(0).dtype)] }
+  public func jvp(_ context: JVPContext) -> [Tensor?] {
+    // Integers are constant between their steps.
+    [dtype.isFloatingPoint ? context.tangents[0].map { $0.cast(to: dtype) } : nil]
+  }
+  public func batch(_ context: BatchContext) -> [Tensor] { [context.inputs[0].cast(to: dtype)] }
+  public static var samples: [Sample] {
+    let toSingle = SampleShapes.all.map { Sample(.cast(Cast(dtype: .float32)), [.real($0)]) }
+    let targets: [DType] = [.bool, .uint8, .int32, .int64, .float64]
+    return toSingle
+      + targets.map { Sample(.cast(Cast(dtype: $0)), [.values([0, 1.7, 3.2, 200], [2, 2])], smooth: $0 == .float64) }
+      + targets.map { Sample(.cast(Cast(dtype: $0)), [.integer([5], 0...9)]) }
+      + [
+        Sample(.cast(Cast(dtype: .int32)), [.values([.nan, 1e30, -1e30, -1.9], [4])], smooth: false),
+        Sample(.cast(Cast(dtype: .float64)), [.bool([2, 3])]),
+      ]
+  }
+}
+
+/// Something made of no operand.
+public protocol Source: NotDifferentiable, Elementary {}
+extension Source {
+  public static var notDifferentiableBecause: String { "it has no operand" }
+}
+
+/// Every element is `value`.
+public struct Full: Source {
+  public var value: Scalar
+  public var type: TensorType
+
+  public init(value: Scalar, type: TensorType) {
+    self.value = value
+    self.type = type
+  }
+
+  public var name: String { "full" }
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 0)
+    if type.shape.isStatic { _ = try type.byteCount() }
+    return [type]
+  }
+  public func batch(_ context: BatchContext) -> [Tensor] {
+    let batched = type.with(shape: type.shape.inserting(context.size, at: 0))
+    return Dispatch.run(.full(Full(value: value, type: batched)), [])
+  }
+  public static var samples: [Sample] {
+    SampleShapes.all.map { Sample(.full(Full(value: .double(1.5), type: TensorType(.float64, $0))), []) } + [
+      Sample(.full(Full(value: .int(7), type: TensorType(.int64, [2, 2]))), []),
+      Sample(.full(Full(value: .bool(true), type: TensorType(.bool, [3]))), []),
+    ]
+  }
+}
+
+/// 0, 1, 2 … along an axis, the same along the others.
+public struct Iota: Source {
+  public var type: TensorType
+  public var axis: Int
+
+  public init(type: TensorType, axis: Int) {
+    self.type = type
+    self.axis = axis
+  }
+
+  public var name: String { "iota" }
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 0)
+    try Rules.numeric(type)
+    try Rules.axis(axis, type)
+    return [type]
+  }
+  public func batch(_ context: BatchContext) -> [Tensor] {
+    let batched = type.with(shape: type.shape.inserting(context.size, at: 0))
+    return Dispatch.run(.iota(Iota(type: batched, axis: axis + 1)), [])
+  }
+  public static var samples: [Sample] {
+    [
+      Sample(.iota(Iota(type: TensorType(.int64, [5]), axis: 0)), []),
+      Sample(.iota(Iota(type: TensorType(.float64, [2, 3, 4]), axis: 1)), []),
+      Sample(.iota(Iota(type: TensorType(.int32, [0, 2]), axis: 1)), []),
+    ]
+  }
+}
+
+/// The size of a dimension as an int64 scalar: how a symbolic size enters arithmetic.
+public struct Dimension: NotDifferentiable, Elementary {
+  public var axis: Int
+
+  public init(axis: Int) { self.axis = axis }
+
+  public static var notDifferentiableBecause: String { "a size does not depend on the elements" }
+  public var name: String { "dimension" }
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 1)
+    try Rules.axis(axis, operands[0])
+    return [TensorType(.int64, [])]
+  }
+  public func batch(_ context: BatchContext) -> [Tensor] {
+    let size = Tensor.size(of: context.inputs[0], axis: context.isBatched[0] ? axis + 1 : axis)
+    return [size.broadcast(to: Shape(dims: [context.size]))]
+  }
+  public static var samples: [Sample] {
+    [
+      Sample(.dimension(Dimension(axis: 0)), [.real([3])]), Sample(.dimension(Dimension(axis: 2)), [.real([2, 3, 4])]),
+      Sample(.dimension(Dimension(axis: 0)), [.real([0, 2])]),
+    ]
+  }
+}

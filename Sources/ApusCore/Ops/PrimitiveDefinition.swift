@@ -1,0 +1,150 @@
+/// The rules of one primitive, beside each other: what it yields, its derivatives, how it batches, what it is made of,
+/// and the samples its tests are generated from. Kernels live in the engines.
+///
+/// Derivatives are written in public operations, so higher orders come free. "Not differentiable" is said by
+/// conforming to ``NotDifferentiable``; there is no silent default.
+public protocol PrimitiveDefinition: Hashable, Codable, Sendable {
+  /// Stable: text form, packages and hashing use it.
+  var name: String { get }
+
+  /// The type rule: result types from operand types.
+  /// - Throws: ``ApusError`` that says what would fit.
+  func infer(_ operands: [TensorType]) throws -> [TensorType]
+
+  /// What the pullback reads; the rest is let go after the forward pass.
+  var residuals: Residuals { get }
+
+  /// Reverse mode: one gradient an operand, nil where it has none (an index) or none is needed.
+  func vjp(_ context: VJPContext) -> [Tensor?]
+
+  /// Forward mode: the tangent of each output; nil: zero.
+  func jvp(_ context: JVPContext) -> [Tensor?]
+
+  /// How the operation maps over an added leading axis.
+  func batch(_ context: BatchContext) -> [Tensor]
+
+  /// The same in more elementary primitives: the definition of an opaque kernel, and its oracle. nil: elementary.
+  func decomposition(_ operands: [Tensor]) -> [Tensor]?
+
+  /// Instances with operands; the generated tests run every rule on each.
+  static var samples: [Sample] { get }
+}
+
+/// An operation through which no gradient flows: its results are cut from the tape.
+public protocol NotDifferentiable: PrimitiveDefinition {
+  /// Why, for the documentation.
+  static var notDifferentiableBecause: String { get }
+}
+extension NotDifferentiable {
+  public var residuals: Residuals { [] }
+  public func vjp(_ context: VJPContext) -> [Tensor?] { Array(repeating: nil, count: context.operandCount) }
+  public func jvp(_ context: JVPContext) -> [Tensor?] { Array(repeating: nil, count: context.outputs.count) }
+}
+
+/// An operation that is not made of others.
+public protocol Elementary: PrimitiveDefinition {}
+extension Elementary {
+  public func decomposition(_ operands: [Tensor]) -> [Tensor]? { nil }
+}
+
+/// Values a pullback reads.
+public struct Residuals: OptionSet, Sendable {
+  public let rawValue: UInt16
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+  public static let input0 = Residuals(rawValue: 1)
+  public static let input1 = Residuals(rawValue: 2)
+  public static let input2 = Residuals(rawValue: 4)
+  public static let inputs = Residuals(rawValue: 0xFF)
+  public static let outputs = Residuals(rawValue: 0x100)
+  /// Operand types without their values.
+  public static let types = Residuals(rawValue: 0x200)
+
+  func keepsInput(_ i: Int) -> Bool { rawValue & (1 << UInt16(Swift.min(i, 7))) != 0 }
+}
+
+/// What a pullback may look at.
+public struct VJPContext {
+  /// Gradients of the outputs; nil where none arrived.
+  public let outputGradients: [Tensor?]
+  let node: Node
+  let saved: Node.Saved
+
+  /// The gradient of the only (or first) output.
+  public var gradient: Tensor { outputGradients[0] ?? Tensor.zerosLike(output(0)) }
+  public var operandCount: Int { node.edgeCount }
+  /// Whether operand `i` wants a gradient.
+  public func needs(_ i: Int) -> Bool { node.edge(i).node != nil }
+  /// Operand `i`'s value; its definition must list it in ``PrimitiveDefinition/residuals``.
+  public func input(_ i: Int) -> Tensor {
+    let edge = node.edge(i)
+    guard let storage = saved.input(i) else {
+      preconditionFailure("\(node.primitive.name): operand \(i) is not among its residuals")
+    }
+    return Tensor(storage, node: edge.node, outputIndex: edge.index)
+  }
+  public func output(_ i: Int) -> Tensor {
+    guard i < saved.outputs.count else {
+      preconditionFailure("\(node.primitive.name): its outputs are not among its residuals")
+    }
+    return Tensor(saved.outputs[i], node: node, outputIndex: Int32(i))
+  }
+  public func inputType(_ i: Int) -> TensorType {
+    if i < saved.types.count { return saved.types[i] }
+    return input(i).type
+  }
+}
+
+/// What a forward-mode rule may look at.
+public struct JVPContext {
+  public let inputs: [Tensor]
+  public let outputs: [Tensor]
+  /// nil: zero.
+  public let tangents: [Tensor?]
+
+  /// Tangent `i`, zeros where it is nil.
+  public func tangent(_ i: Int) -> Tensor { tangents[i] ?? Tensor.zerosLike(inputs[i]) }
+  public var output: Tensor { outputs[0] }
+
+  /// Sum of the terms that exist.
+  public func sum(_ terms: Tensor?...) -> Tensor? {
+    terms.reduce(nil) { total, term in
+      guard let term else { return total }
+      return total.map { $0 + term } ?? term
+    }
+  }
+}
+
+/// Operands of a batched operation: each has its batch axis first, or has none (it is the same for the whole batch).
+public struct BatchContext {
+  public let inputs: [Tensor]
+  public let isBatched: [Bool]
+  public let size: Dim
+
+  /// Operand `i` with a leading batch axis, made by broadcasting where it has none.
+  public func batched(_ i: Int) -> Tensor {
+    isBatched[i] ? inputs[i] : inputs[i].broadcast(to: inputs[i].shape.inserting(size, at: 0))
+  }
+  public var allBatched: [Tensor] { inputs.indices.map(batched) }
+}
+
+/// An instance of a primitive with operands to try it on.
+public struct Sample: Sendable {
+  public enum Operand: Sendable {
+    /// Uniform reals in a range, from a fixed seed.
+    case real(Shape, ClosedRange<Double> = -2...2)
+    /// Whole numbers of a dtype in a range.
+    case integer(Shape, ClosedRange<Int>, DType = .int64)
+    case bool(Shape)
+    case values([Double], Shape, DType = .float64)
+  }
+  public var primitive: Primitive
+  public var operands: [Operand]
+  /// Whether finite differences make sense there (away from kinks).
+  public var smooth: Bool
+
+  public init(_ primitive: Primitive, _ operands: [Operand], smooth: Bool = true) {
+    self.primitive = primitive
+    self.operands = operands
+    self.smooth = smooth
+  }
+}

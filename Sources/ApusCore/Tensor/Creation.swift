@@ -1,0 +1,218 @@
+extension Tensor {
+  // MARK: From Swift values
+
+  /// A scalar tensor. Without `dtype`, `Double` and `Float` make float32, `Int` makes int64, `Bool` makes bool.
+  public init<S: TensorScalar>(_ value: S, dtype: DType? = nil, requiresGradient: Bool = false) {
+    self = Tensor([value], shape: [], dtype: dtype)
+    if requiresGradient { self = requiringGradient() }
+  }
+
+  /// A vector.
+  public init<S: TensorScalar>(_ values: [S], dtype: DType? = nil, requiresGradient: Bool = false) {
+    self = Tensor(values, shape: [values.count], dtype: dtype)
+    if requiresGradient { self = requiringGradient() }
+  }
+
+  /// A matrix from rows of equal length.
+  public init<S: TensorScalar>(_ rows: [[S]], dtype: DType? = nil, requiresGradient: Bool = false) {
+    self.init(nested: rows, inner: [rows.first?.count ?? 0], requiresGradient) { Tensor($0, dtype: dtype) }
+  }
+
+  /// Rank 3, nested arrays of equal lengths.
+  public init<S: TensorScalar>(_ values: [[[S]]], dtype: DType? = nil, requiresGradient: Bool = false) {
+    let inner: Shape = [values.first?.count ?? 0, values.first?.first?.count ?? 0]
+    self.init(nested: values, inner: inner, requiresGradient) { Tensor($0, dtype: dtype) }
+  }
+
+  /// Rank 4, nested arrays of equal lengths.
+  public init<S: TensorScalar>(_ values: [[[[S]]]], dtype: DType? = nil, requiresGradient: Bool = false) {
+    let first = values.first
+    let inner: Shape = [
+      first?.count ?? 0, first?.first?.count ?? 0, first?.first?.first?.count ?? 0,
+    ]
+    self.init(nested: values, inner: inner, requiresGradient) { Tensor($0, dtype: dtype) }
+  }
+
+  private init<E>(nested: [E], inner: Shape, _ requiresGradient: Bool, _ make: (E) -> Tensor) {
+    let parts = nested.map(make)
+    if let odd = parts.first(where: { $0.shape != inner }) {
+      self = Dispatch.fail(
+        ApusError(.shape, "nested arrays must have equal lengths: \(inner) and \(odd.shape)", operation: "Tensor"),
+        type: odd.type)
+      return
+    }
+    if parts.isEmpty {
+      self = Tensor.zeros(inner.inserting(0, at: 0), dtype: .float32)
+    } else {
+      self = stack(parts, axis: 0)
+    }
+    if requiresGradient { self = requiringGradient() }
+  }
+
+  /// Row-major values in a shape.
+  public init<S: TensorScalar>(_ values: [S], shape: Shape, dtype: DType? = nil) {
+    let wanted = dtype ?? S.defaultDType
+    guard shape.isStatic, shape.elementCount == values.count else {
+      self = Dispatch.fail(
+        ApusError(.shape, "\(values.count) values do not fill the shape \(shape) of \(shape.elementDim)", operation: "Tensor"),
+        type: TensorType(wanted, shape))
+      return
+    }
+    let made = Tensor.making(TensorType(S.dtype, shape)) { destination in
+      values.withUnsafeBytes { if !$0.isEmpty { destination.copyMemory(from: $0) } }
+    }
+    // A plain conversion of host values, not an operation: it must not enter a trace as a node.
+    self = wanted == S.dtype ? made : outsideTrace { made.cast(to: wanted) }
+  }
+
+  /// A tensor over a copy of little-endian, row-major bytes.
+  /// - Throws: ``ApusError`` when the count of bytes is not the type's.
+  public init(bytes: UnsafeRawBufferPointer, type: TensorType) throws {
+    let count = try type.byteCount()
+    guard bytes.count == count else {
+      throw ApusError(.argument, "\(type) takes \(count) bytes, not \(bytes.count)", operation: "Tensor")
+    }
+    let storage = try Storage(type)
+    if let source = bytes.baseAddress, count > 0 { storage.plainAddress.copyMemory(from: source, byteCount: count) }
+    self.init(storage: storage)
+  }
+
+  /// A tensor whose memory `fill` writes.
+  static func making(_ type: TensorType, _ fill: (UnsafeMutableRawBufferPointer) -> Void) -> Tensor {
+    do {
+      let storage = try Storage(type)
+      fill(UnsafeMutableRawBufferPointer(start: storage.plainAddress, count: try type.byteCount()))
+      return Tensor(storage)
+    } catch {
+      return Dispatch.fail(error, type: type)
+    }
+  }
+
+  // MARK: Filled
+
+  /// A tensor of one repeated value.
+  public static func full<S: TensorScalar>(_ shape: Shape, _ value: S, dtype: DType? = nil) -> Tensor {
+    filled(TensorType(dtype ?? S.defaultDType, shape), value.scalar)
+  }
+  static func filled(_ type: TensorType, _ value: Scalar) -> Tensor {
+    Dispatch.run(.full(Full(value: value, type: type)), [])[0]
+  }
+  public static func zeros(_ shape: Shape, dtype: DType = .float32) -> Tensor {
+    filled(TensorType(dtype, shape), .int(0))
+  }
+  public static func ones(_ shape: Shape, dtype: DType = .float32) -> Tensor {
+    filled(TensorType(dtype, shape), .int(1))
+  }
+  public static func zerosLike(_ other: Tensor) -> Tensor { filled(other.type, .int(0)) }
+  public static func onesLike(_ other: Tensor) -> Tensor { filled(other.type, .int(1)) }
+  public static func fullLike<S: TensorScalar>(_ other: Tensor, _ value: S) -> Tensor { filled(other.type, value.scalar) }
+
+  /// The identity matrix of n rows.
+  public static func eye(_ n: Int, dtype: DType = .float32) -> Tensor {
+    let i = iota([n, n], axis: 0, dtype: .int64)
+    return (i .== iota([n, n], axis: 1, dtype: .int64)).cast(to: dtype)
+  }
+
+  /// 0, 1, 2, … along an axis.
+  public static func iota(_ shape: Shape, axis: Int = 0, dtype: DType = .int64) -> Tensor {
+    Dispatch.run(.iota(Iota(type: TensorType(dtype, shape), axis: axis)), [])[0]
+  }
+
+  /// `start`, `start + step`, … up to but not including `stop`.
+  public static func arange<S: TensorScalar & Comparable & SignedNumeric>(
+    _ start: S, _ stop: S, step: S = 1, dtype: DType? = nil
+  ) -> Tensor {
+    let (a, b, s) = (start.scalar.doubleValue, stop.scalar.doubleValue, step.scalar.doubleValue)
+    let type = dtype ?? S.defaultDType
+    guard s != 0, ((b - a) / s).isFinite else {
+      return Dispatch.fail(
+        ApusError(.argument, "from \(start) to \(stop) by \(step) never ends", operation: "arange"), type: TensorType(type, [0]))
+    }
+    let n = Swift.max(0, Int(((b - a) / s).rounded(.up)))
+    if S.dtype.isFloatingPoint {
+      return (iota([n], dtype: .float64) * s + a).cast(to: type)
+    }
+    return (iota([n], dtype: .int64) * step + start).cast(to: type)
+  }
+  /// 0, 1, … `stop` − 1.
+  public static func arange(_ stop: Int, dtype: DType = .int64) -> Tensor { arange(0, stop, dtype: dtype) }
+
+  /// `count` evenly spaced values from `start` to `stop`, both included.
+  public static func linspace(_ start: Double, _ stop: Double, count: Int, dtype: DType = .float32) -> Tensor {
+    let step = count > 1 ? (stop - start) / Double(count - 1) : 0
+    return (iota([count], dtype: .float64) * step + start).cast(to: dtype)
+  }
+
+  // MARK: Host reads
+
+  /// The elements in row-major order, converted to `S`. Symbolic or failed tensors give none.
+  public func toArray<S: TensorScalar>(of: S.Type) -> [S] {
+    guard let host = hostReadable("toArray") else { return [] }
+    let plain = host.dtype == S.dtype ? host : outsideTrace { host.detached().cast(to: S.dtype) }
+    let whole = plain.contiguous()
+    let count = whole.elementCount
+    return withExtendedLifetime(whole) {
+      Array(UnsafeBufferPointer(start: UnsafePointer(whole.storage.pointer(as: S.self)), count: count))
+    }
+  }
+
+  /// The elements as floats.
+  public func toArray() -> [Float] { toArray(of: Float.self) }
+
+  /// The only element. Traps (records in `checked`) unless there is exactly one.
+  public func item<S: TensorScalar>(as: S.Type) -> S {
+    guard hostReadable("item") != nil else { return S(.double(.nan)) }
+    guard elementCount == 1 else {
+      Dispatch.reporting { throw ApusError(.shape, "only a tensor of one element is an item", operation: "item", operands: [type]) }
+      return S(.double(.nan))
+    }
+    return toArray(of: S.self)[0]
+  }
+  public func item() -> Double { item(as: Double.self) }
+
+  private func hostReadable(_ what: String) -> Tensor? {
+    if storage.isConcrete { return self }
+    if !isPoisoned {
+      Dispatch.reporting {
+        throw ApusError(
+          .trace, "a value was asked for while tracing, when there is none: keep it a tensor, or return it", operation: what,
+          operands: [type])
+      }
+    } else if ExecutionContext.current?.recorder == nil {
+      fatalError("\(what): the tensor is the result of an operation that failed inside `checked`")
+    }
+    return nil
+  }
+
+  /// The same values in row-major memory without gaps; itself when it has them.
+  func contiguous() -> Tensor {
+    if storage.isContiguous { return self }
+    do {
+      return Tensor(try HostCopy.contiguous(storage))
+    } catch {
+      return Dispatch.fail(error, type: type)
+    }
+  }
+}
+
+/// Copies of strided host memory, where no engine is at hand.
+public enum HostCopy {
+  public static func contiguous(_ source: Storage) throws -> Storage {
+    let result = try Storage(source.type)
+    let width = source.dtype.stride
+    let from = source.plainAddress
+    let to = result.plainAddress
+    var position = 0
+    func copy(_ axis: Int, _ offset: Int) {
+      if axis == source.shape.rank {
+        (to + position * width).copyMemory(from: from + offset * width, byteCount: width)
+        position += 1
+        return
+      }
+      let step = source.strides[axis]
+      for i in 0..<source.shape[axis] { copy(axis + 1, offset + i * step) }
+    }
+    copy(0, 0)
+    return withExtendedLifetime(source) { result }
+  }
+}

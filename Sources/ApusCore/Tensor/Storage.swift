@@ -1,0 +1,211 @@
+import CApus
+import Synchronization
+
+/// Memory in a layout only its engine knows (blocked for convolutions, or on another device).
+///
+/// The first plain access converts it once; see ``Storage``.
+public protocol OpaqueBuffer: AnyObject, Sendable {
+  var device: Device { get }
+  /// Writes the contiguous, row-major elements; `destination` holds exactly the tensor's byte count.
+  func writePlain(to destination: UnsafeMutableRawBufferPointer) throws
+}
+
+/// A value of a graph under construction.
+struct SymbolicValue: Sendable {
+  let trace: Trace
+  let id: ValueID
+}
+
+/// The one class behind every tensor: dtype, shape, strides and the elements' memory.
+///
+/// A storage is immutable once its tensor is published: mutation goes through a uniquely referenced one
+/// (copy-on-write). A view holds its `base`, the owner of the memory, which is thereby never unique.
+/// Memory is plain (strided host memory) or engine-opaque; strides mean something only for plain.
+/// This type and its pointers are for engines; tensors' users never see it.
+public final class Storage: @unchecked Sendable {
+  public let dtype: DType
+  /// Row-major without gaps, from `offset` on.
+  public let isContiguous: Bool
+  public let shape: Shape
+  /// In elements; meaningful for plain storage only.
+  public let strides: InlineArray<8, Int>
+  /// In elements, from the base's first.
+  public let offset: Int
+  let base: Storage?
+  let content: Content
+  private let capacity: Int
+  /// The first element's address, 0 until an opaque content was made plain.
+  private let address: Atomic<UInt>
+
+  enum Content: Sendable {
+    case plain
+    case opaque(any OpaqueBuffer, Mutex<Void>.Box)
+    case symbolic(SymbolicValue)
+    /// The result of a failed operation inside `checked`; the recorder holds the error.
+    case poisoned
+  }
+
+  /// Uninitialised, contiguous host memory.
+  /// - Throws: ``ApusError`` (memory) when the machine has less than that.
+  public init(_ type: TensorType) throws {
+    let bytes = try type.byteCount()
+    dtype = type.dtype
+    shape = type.shape
+    isContiguous = true
+    strides = Storage.contiguousStrides(type.shape)
+    offset = 0
+    base = nil
+    content = .plain
+    guard let memory = Storage.allocate(bytes) else {
+      // An object whose initialiser throws still runs no deinit, so nothing is freed twice.
+      throw ApusError(.memory, "\(type) needs \(bytes) bytes; the machine has \(apus_bytes_physical()) in all")
+    }
+    capacity = bytes
+    address = Atomic(UInt(bitPattern: memory))
+  }
+
+  /// A strided view of `base`'s memory; `base` must be plain.
+  init(view base: Storage, dtype: DType, shape: Shape, strides: InlineArray<8, Int>, offset: Int) {
+    self.dtype = dtype
+    self.shape = shape
+    self.strides = strides
+    self.offset = offset
+    self.base = base.base ?? base
+    isContiguous = Storage.isContiguous(shape, strides)
+    content = .plain
+    capacity = 0
+    let first = UInt(bitPattern: self.base!.plainAddress) // swift-format-ignore: NeverForceUnwrap
+    address = Atomic(first &+ UInt(offset * dtype.stride))
+  }
+
+  /// Engine-opaque content.
+  public init(_ type: TensorType, opaque: any OpaqueBuffer) {
+    dtype = type.dtype
+    shape = type.shape
+    isContiguous = true
+    strides = Storage.contiguousStrides(type.shape)
+    offset = 0
+    base = nil
+    content = .opaque(opaque, .init())
+    capacity = (try? type.byteCount()) ?? 0
+    address = Atomic(0)
+  }
+
+  init(_ type: TensorType, valueless content: Content) {
+    dtype = type.dtype
+    shape = type.shape
+    isContiguous = true
+    strides = InlineArray(repeating: 0)
+    offset = 0
+    base = nil
+    self.content = content
+    capacity = 0
+    address = Atomic(0)
+  }
+
+  deinit {
+    if base == nil, capacity > 0 || isPlainOwner {
+      let bits = address.load(ordering: .relaxed)
+      if let memory = UnsafeMutableRawPointer(bitPattern: bits) { apus_deallocate(memory, max(capacity, 1)) }
+    }
+  }
+
+  private var isPlainOwner: Bool { if case .plain = content { base == nil } else { false } }
+
+  private static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer? {
+    // The physical size is asked for only where it could matter: it costs a system call.
+    if bytes > 1 << 30, bytes > apus_bytes_physical() { return nil }
+    return apus_allocate(max(bytes, 1))
+  }
+
+  public var type: TensorType { TensorType(dtype, shape) }
+
+  /// Whether it owns its memory, plain and whole, so that a unique holder may overwrite it.
+  public var isReusable: Bool { isPlainOwner }
+
+  public var opaque: (any OpaqueBuffer)? { if case .opaque(let buffer, _) = content { buffer } else { nil } }
+  var symbolic: SymbolicValue? { if case .symbolic(let value) = content { value } else { nil } }
+  public var isConcrete: Bool {
+    switch content {
+    case .plain, .opaque: true
+    case .symbolic, .poisoned: false
+    }
+  }
+  var isPlain: Bool { if case .plain = content { true } else { false } }
+
+  /// The first element's address. Opaque content is converted on the first call, under the storage's lock.
+  public var plainAddress: UnsafeMutableRawPointer {
+    if let memory = UnsafeMutableRawPointer(bitPattern: address.load(ordering: .acquiring)) { return memory }
+    return convertToPlain()
+  }
+
+  private func convertToPlain() -> UnsafeMutableRawPointer {
+    guard case .opaque(let buffer, let lock) = content else {
+      fatalError("\(type) has no values here: it is symbolic or the result of a failed operation")
+    }
+    return lock.mutex.withLock { _ in
+      if let memory = UnsafeMutableRawPointer(bitPattern: address.load(ordering: .acquiring)) { return memory }
+      guard let memory = Storage.allocate(capacity) else {
+        fatalError("\(type) needs \(capacity) bytes; the machine has \(apus_bytes_physical()) in all")
+      }
+      do {
+        try buffer.writePlain(to: UnsafeMutableRawBufferPointer(start: memory, count: capacity))
+      } catch {
+        fatalError("\(type): \(error)")
+      }
+      address.store(UInt(bitPattern: memory), ordering: .releasing)
+      return memory
+    }
+  }
+
+  /// The elements, contiguous or not, typed; `count` covers what the strides reach.
+  @inlinable
+  public func pointer<T>(as: T.Type) -> UnsafeMutablePointer<T> { plainAddress.assumingMemoryBound(to: T.self) }
+
+  /// Bytes of the contiguous elements; traps on a strided view.
+  public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    precondition(isContiguous, "bytes of a non-contiguous view")
+    let count = dtype.byteCount(shape.elementCount) ?? 0
+    return try withExtendedLifetime(self) { try body(UnsafeRawBufferPointer(start: plainAddress, count: count)) }
+  }
+
+  static func contiguousStrides(_ shape: Shape) -> InlineArray<8, Int> {
+    var result = InlineArray<8, Int>(repeating: 0)
+    var step = 1
+    var i = shape.rank - 1
+    while i >= 0 {
+      result[i] = step
+      step = step &* Swift.max(shape.raw[i], 1)
+      i -= 1
+    }
+    return result
+  }
+
+  static func isContiguous(_ shape: Shape, _ strides: InlineArray<8, Int>) -> Bool {
+    var step = 1
+    var i = shape.rank - 1
+    while i >= 0 {
+      let size = shape.raw[i]
+      if size == 0 { return true }
+      if size != 1 {
+        if strides[i] != step { return false }
+        step *= size
+      }
+      i -= 1
+    }
+    return true
+  }
+
+  /// Whether every element is the same one in memory (a broadcast scalar).
+  public var isUniform: Bool {
+    for i in 0..<shape.rank where strides[i] != 0 && shape.raw[i] != 1 { return false }
+    return true
+  }
+}
+
+extension Mutex where Value == Void {
+  /// A lock that an enum payload can hold.
+  final class Box: Sendable {
+    let mutex = Mutex(())
+  }
+}

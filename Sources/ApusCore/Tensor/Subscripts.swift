@@ -1,0 +1,222 @@
+/// One index of a subscript: a position, a range, all, a new axis, or the rest.
+public enum TensorIndex: Hashable, Sendable {
+  /// One position, counted from the end when negative; the axis is dropped.
+  case at(Int)
+  /// Half-open with a step; bounds beyond the axis are clipped and negative ones count from its end, as in Python.
+  case range(start: Int?, stop: Int?, step: Int)
+  case newAxis
+  /// As many whole axes as the other indices leave over.
+  case ellipsis
+}
+
+/// What may stand in a tensor's subscript: `Int`, ranges, `.all`, `.ellipsis`, `.newAxis`, `.range(start:stop:step:)`.
+public protocol TensorIndexing: Sendable {
+  var tensorIndex: TensorIndex { get }
+}
+extension TensorIndex: TensorIndexing {
+  public var tensorIndex: TensorIndex { self }
+}
+extension TensorIndexing where Self == TensorIndex {
+  /// The whole axis.
+  public static var all: TensorIndex { .range(start: nil, stop: nil, step: 1) }
+  /// Every `step`-th position of the axis.
+  public static func every(_ step: Int) -> TensorIndex { .range(start: nil, stop: nil, step: step) }
+}
+extension Int: TensorIndexing {
+  public var tensorIndex: TensorIndex { .at(self) }
+}
+extension Range: TensorIndexing where Bound == Int {
+  public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: upperBound, step: 1) }
+}
+extension ClosedRange: TensorIndexing where Bound == Int {
+  public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: upperBound == -1 ? nil : upperBound + 1, step: 1) }
+}
+extension PartialRangeFrom: TensorIndexing where Bound == Int {
+  public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: nil, step: 1) }
+}
+extension PartialRangeUpTo: TensorIndexing where Bound == Int {
+  public var tensorIndex: TensorIndex { .range(start: nil, stop: upperBound, step: 1) }
+}
+extension PartialRangeThrough: TensorIndexing where Bound == Int {
+  public var tensorIndex: TensorIndex { .range(start: nil, stop: upperBound == -1 ? nil : upperBound + 1, step: 1) }
+}
+
+/// A subscript worked out against a shape.
+struct SubscriptPlan {
+  var starts = Shape()
+  var stops = Shape()
+  var steps = Shape()
+  /// Axes that a negative step walks backwards.
+  var reversed: AxisSet = []
+  /// The result's shape, dropped and new axes applied.
+  var shape = Shape()
+  /// The slice's own shape.
+  var sliced = Shape()
+
+  /// - Throws: ``ApusError`` (argument) for too many indices, a position outside its axis, a step of 0.
+  init(_ indices: [TensorIndex], _ type: TensorType) throws {
+    let shape = type.shape
+    let consumed = indices.count { $0 != .newAxis && $0 != .ellipsis }
+    guard consumed <= shape.rank else {
+      throw ApusError(.argument, "\(consumed) indices for a tensor of rank \(shape.rank)").at("subscript", [type])
+    }
+    guard indices.count(where: { $0 == .ellipsis }) <= 1 else {
+      throw ApusError(.argument, "only one .ellipsis can stand in a subscript").at("subscript", [type])
+    }
+    var all = indices
+    let rest = [TensorIndex](repeating: .range(start: nil, stop: nil, step: 1), count: shape.rank - consumed)
+    if let i = all.firstIndex(of: .ellipsis) { all.replaceSubrange(i...i, with: rest) } else { all += rest }
+    var axis = 0
+    for index in all {
+      switch index {
+      case .ellipsis: break
+      case .newAxis: self.shape.append(1)
+      case .at(let position):
+        try add(position, axis, shape, type)
+        axis += 1
+      case .range(let start, let stop, let step):
+        try add(start, stop, step, axis, shape, type)
+        axis += 1
+      }
+    }
+  }
+
+  private mutating func add(_ position: Int, _ axis: Int, _ shape: Shape, _ type: TensorType) throws {
+    let dim = shape.dim(axis)
+    if let size = dim.value {
+      let i = position < 0 ? position + size : position
+      guard i >= 0, i < size else {
+        throw ApusError(.argument, "position \(position) is outside axis \(axis) of size \(size)").at("subscript", [type])
+      }
+      starts.append(Dim(i))
+      stops.append(Dim(i + 1))
+    } else {
+      starts.append(position < 0 ? dim - Dim(-position) : Dim(position))
+      stops.append(position < 0 ? dim - Dim(-position - 1) : Dim(position + 1))
+    }
+    steps.append(1)
+    sliced.append(1)
+  }
+
+  private mutating func add(
+    _ start: Int?, _ stop: Int?, _ step: Int, _ axis: Int, _ shape: Shape, _ type: TensorType
+  ) throws {
+    guard step != 0 else { throw ApusError(.argument, "a step of 0 never ends").at("subscript", [type]) }
+    let dim = shape.dim(axis)
+    if start == nil, stop == nil, step == 1 {
+      starts.append(0)
+      stops.append(dim)
+      steps.append(1)
+      sliced.append(dim)
+      self.shape.append(dim)
+      return
+    }
+    let size = dim.value ?? shape[axis]
+    func clip(_ i: Int) -> Int { Swift.min(Swift.max(i < 0 ? i + size : i, 0), size) }
+    var (low, high) = (clip(start ?? 0), clip(stop ?? size))
+    if step < 0 {
+      // Python's a[start:stop:-k]: from start down to but not including stop.
+      let first = start.map { Swift.min($0 < 0 ? $0 + size : $0, size - 1) } ?? size - 1
+      let last = stop.map { Swift.max($0 < 0 ? $0 + size : $0, -1) } ?? -1
+      let count = first > last ? (first - last - 1) / -step + 1 : 0
+      low = count > 0 ? first + (count - 1) * step : 0
+      high = count > 0 ? first + 1 : 0
+      reversed.insert(axis)
+    }
+    high = Swift.max(low, high)
+    let count = (high - low + abs(step) - 1) / abs(step)
+    starts.append(Dim(low))
+    stops.append(Dim(high))
+    steps.append(Dim(abs(step)))
+    sliced.append(Dim(count))
+    self.shape.append(Dim(count))
+  }
+}
+
+extension Tensor {
+  /// Basic indexing, as NumPy's: positions, ranges, `.all`, `.ellipsis`, `.newAxis`.
+  ///
+  /// Reading gives a view; writing is copy-on-write and stays on the gradient tape.
+  /// ```swift
+  /// x[0]                   // the first row
+  /// x[1..., .all, 2..<5]
+  /// x[.ellipsis, -1] = Tensor.zeros([3])
+  /// ```
+  /// A position outside its axis or too many indices: error (argument). Up to five indices; an array takes more.
+  // One a count: the compiler (6.3) crashes on a settable subscript over a parameter pack.
+  public subscript<A: TensorIndexing>(_ i: A) -> Tensor {
+    get { self[[i.tensorIndex]] }
+    set { self[[i.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing>(_ i: A, _ j: B) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing>(_ i: A, _ j: B, _ k: C) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing>(_ i: A, _ j: B, _ k: C, _ l: D) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] = newValue }
+  }
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing, E: TensorIndexing>(_ i: A, _ j: B, _ k: C, _ l: D, _ m: E) -> Tensor {
+    get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex, m.tensorIndex]] }
+    set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex, m.tensorIndex]] = newValue }
+  }
+
+  /// The same with indices made at run time.
+  public subscript(_ indices: [TensorIndex]) -> Tensor {
+    get {
+      do {
+        let plan = try SubscriptPlan(indices, type)
+        var result = self
+        let isWhole = plan.sliced == shape && plan.reversed.isEmpty
+        if !isWhole {
+          result = Dispatch.one(.slice(Slice(starts: plan.starts, stops: plan.stops, steps: plan.steps)), result)
+        }
+        if !plan.reversed.isEmpty { result = Dispatch.one(.reverse(Reverse(axes: plan.reversed)), result) }
+        return plan.shape == plan.sliced ? result : Dispatch.one(.reshape(Reshape(shape: plan.shape)), result)
+      } catch {
+        return Dispatch.fail(error, type: type)
+      }
+    }
+    set {
+      do {
+        let plan = try SubscriptPlan(indices, type)
+        var update = newValue.cast(to: dtype).broadcast(to: plan.shape)
+        if plan.shape != plan.sliced { update = Dispatch.one(.reshape(Reshape(shape: plan.sliced)), update) }
+        if !plan.reversed.isEmpty { update = Dispatch.one(.reverse(Reverse(axes: plan.reversed)), update) }
+        if node == nil, update.node == nil, ExecutionContext.isDefault, storage.isReusable,
+          update.storage.isConcrete, isKnownUniquelyReferenced(&storage)
+        {
+          try InPlace.write(update.storage, into: storage, plan)
+        } else {
+          let operation = SliceUpdate(starts: plan.starts, steps: plan.steps)
+          self = Dispatch.one(.sliceUpdate(operation), self, update)
+        }
+      } catch {
+        self = Dispatch.fail(error, type: type)
+      }
+    }
+  }
+}
+
+/// Overwrites part of memory that nobody else holds.
+private enum InPlace {
+  static func write(_ source: Storage, into target: Storage, _ plan: SubscriptPlan) throws {
+    let width = target.dtype.stride
+    let (from, to) = (source.plainAddress, target.plainAddress)
+    func copy(_ axis: Int, _ a: Int, _ b: Int) {
+      if axis == plan.sliced.rank {
+        (to + b * width).copyMemory(from: from + a * width, byteCount: width)
+        return
+      }
+      let (readStep, writeStep) = (source.strides[axis], target.strides[axis])
+      for i in 0..<plan.sliced[axis] {
+        copy(axis + 1, a + i * readStep, b + (plan.starts[axis] + i * plan.steps[axis]) * writeStep)
+      }
+    }
+    withExtendedLifetime((source, target)) { copy(0, 0, 0) }
+  }
+}

@@ -1,0 +1,60 @@
+/// An n-dimensional array of numbers: a value, as an `Int` or an `Array` is.
+///
+/// A tensor is concrete (it has elements) or, inside a trace, symbolic (a value of the graph being built): operations,
+/// modules, gradients and optimizers don't know which. It is `Sendable`; mutation never alters another tensor.
+/// With `requiresGradient` it is a leaf whose ``gradient`` ``backward(gradient:retainGraph:createGraph:)`` fills.
+///
+/// ```swift
+/// let x = Tensor([[1, 2], [3, 4]])          // int64[2, 2]
+/// let y = x * 0.5 + Tensor.ones([2])        // float32[2, 2]
+/// ```
+public struct Tensor: Sendable {
+  public internal(set) var storage: Storage
+  var node: Node?
+  /// Which of its node's outputs it is.
+  var outputIndex: Int32 = 0
+
+  @inline(__always)
+  init(_ storage: Storage, node: Node? = nil, outputIndex: Int32 = 0) {
+    self.storage = storage
+    self.node = node
+    self.outputIndex = outputIndex
+  }
+
+  /// A tensor over what an engine computed.
+  public init(storage: Storage) { self.init(storage, node: nil) }
+
+  public var dtype: DType { storage.dtype }
+  public var shape: Shape { storage.shape }
+  public var type: TensorType { storage.type }
+  public var rank: Int { storage.shape.rank }
+  /// Number of elements.
+  public var elementCount: Int { storage.shape.elementCount }
+  /// Dimension `i` (negative: from the end), which stays symbolic in a trace.
+  public func dimension(_ i: Int) -> Dim {
+    let axis = i < 0 ? i + rank : i
+    precondition(axis >= 0 && axis < rank, "dimension \(i) of \(type)")
+    return shape.dim(axis)
+  }
+  public var device: Device { storage.opaque?.device ?? .cpu }
+
+  /// Whether it is a value of a graph under construction.
+  public var isSymbolic: Bool { storage.symbolic != nil }
+
+  /// Whether operations on it are recorded for `backward`.
+  public var requiresGradient: Bool { node != nil }
+
+  /// The same values, cut from the gradient tape.
+  public func detached() -> Tensor { Tensor(storage) }
+
+  /// The same values as a fresh leaf of the gradient tape.
+  /// - Returns: a tensor whose ``gradient`` `backward` fills.
+  public func requiringGradient() -> Tensor {
+    guard dtype.isFloatingPoint else {
+      return Dispatch.fail(
+        ApusError(.gradient, "only floating-point tensors can require a gradient", operation: "requiringGradient", operands: [type]),
+        type: type)
+    }
+    return Tensor(storage, node: Node(leaf: nil))
+  }
+}

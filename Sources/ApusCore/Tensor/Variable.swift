@@ -1,0 +1,126 @@
+import Synchronization
+
+/// State that outlives one computation: parameters, running statistics, optimizer slots, random state.
+///
+/// Reading ``value`` gives an immutable tensor; assigning replaces it. Inside a trace nothing is assigned: the trace keeps
+/// an overlay, and the compiled function reads and writes the variable each time it runs.
+public class Variable: @unchecked Sendable {
+  private struct State {
+    var value: Tensor?
+    /// A compiled function has taken the value and will put the next one back.
+    var isUpdating = false
+  }
+  private let state: Mutex<State>
+
+  /// - Parameter value: nil for a variable whose shape is not known yet.
+  public init(_ value: Tensor?) { state = Mutex(State(value: value?.detached())) }
+
+  /// Whether it has been given a value.
+  public var isInitialized: Bool { state.withLock { $0.value != nil || $0.isUpdating } }
+
+  /// The current value. Traps (or records, in `checked`) when it has none yet.
+  public var value: Tensor {
+    get {
+      if let trace = ExecutionContext.current?.trace { return trace.read(self) }
+      guard let value = stored else {
+        return Dispatch.fail(
+          ApusError(.argument, "a variable was read before its shape is known: call the model once, or give its sizes"),
+          type: TensorType(.float32, []))
+      }
+      return value
+    }
+    set {
+      if let trace = ExecutionContext.current?.trace {
+        trace.write(self, newValue.detached())
+      } else {
+        stored = newValue.detached()
+      }
+    }
+  }
+
+  /// What is kept outside traces; waits while a compiled function is replacing it.
+  var stored: Tensor? {
+    get {
+      while true {
+        let (value, busy) = state.withLock { ($0.value, $0.isUpdating) }
+        if !busy { return value }
+        Spin.pause()
+      }
+    }
+    set {
+      while true {
+        let done = state.withLock { state in
+          if state.isUpdating { return false }
+          state.value = newValue
+          return true
+        }
+        if done { return }
+        Spin.pause()
+      }
+    }
+  }
+
+  /// Takes the value out for replacement, so that its memory may be reused. Readers wait for ``finishUpdate(_:)``.
+  func beginUpdate() -> Tensor? {
+    while true {
+      let (value, taken) = state.withLock { state -> (Tensor?, Bool) in
+        if state.isUpdating { return (nil, false) }
+        state.isUpdating = true
+        let value = state.value
+        state.value = nil
+        return (value, true)
+      }
+      if taken { return value }
+      Spin.pause()
+    }
+  }
+
+  func finishUpdate(_ value: Tensor?) {
+    state.withLock {
+      $0.value = value
+      $0.isUpdating = false
+    }
+  }
+}
+
+/// A variable that training changes by its gradient.
+public final class Parameter: Variable, @unchecked Sendable {
+  let slot = GradientSlot()
+  private let leaf: Node
+  private let trainable: Atomic<Bool>
+
+  public override init(_ value: Tensor?) {
+    leaf = Node(leaf: slot)
+    trainable = Atomic(true)
+    super.init(value)
+  }
+
+  /// The value as a leaf of the gradient tape.
+  public var tensor: Tensor {
+    let value = value
+    guard isTrainable, value.dtype.isFloatingPoint else { return value }
+    return Tensor(value.storage, node: leaf)
+  }
+
+  /// The leaf that gradients are collected at; nil while it is frozen.
+  var trackedLeaf: Node? { isTrainable ? leaf : nil }
+
+  /// The gradient `backward` accumulated; nil before, and after an optimizer's `zeroGradients`.
+  public var gradient: Tensor? {
+    get { slot.gradient }
+    set { slot.gradient = newValue }
+  }
+
+  /// Whether gradients are computed for it (`requires_grad`, Keras' `trainable`).
+  public var isTrainable: Bool {
+    get {
+      let value = trainable.load(ordering: .relaxed)
+      ExecutionContext.current?.trace?.guardEqual(trainable, value, owner: self)
+      return value
+    }
+    set { trainable.store(newValue, ordering: .relaxed) }
+  }
+}
+
+/// A variable that training changes otherwise: running statistics, counters.
+public final class Buffer: Variable, @unchecked Sendable {}

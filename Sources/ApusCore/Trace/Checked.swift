@@ -1,0 +1,77 @@
+import Runtime
+import Synchronization
+
+/// Collects the first error of a `checked` block or a trace.
+final class ErrorRecorder {
+  private(set) var first: (any Error)?
+  private var operations = 0
+  let operationLimit: Int
+  private let location: String
+
+  init(operationLimit: Int, location: String) {
+    self.operationLimit = operationLimit
+    self.location = location
+  }
+
+  func record(_ error: any Error) {
+    if first != nil { return }
+    guard var error = error as? ApusError, error.location == nil else {
+      first = error
+      return
+    }
+    error.location = UserFrame.location() ?? location
+    first = error
+  }
+
+  /// Ends loops that a poisoned condition keeps running.
+  func countOperation() throws {
+    operations += 1
+    if operations > operationLimit {
+      throw ApusError(.argument, "more than \(operationLimit) operations in one checked block")
+    }
+    if first != nil, operations > 1_000_000 { throw ApusError(.argument, "runaway after an error") }
+  }
+}
+
+/// Runs tensor code so that a failing operation throws instead of ending the process.
+///
+/// The first failing operation is recorded with its operands and place and returns a poisoned tensor; what depends on
+/// that is poisoned too, and host reads of it give NaN, 0 or false. At the end the first error is thrown.
+///
+/// ```swift
+/// do {
+///   let y = try checked { Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3])) }
+/// } catch {
+///   print(error)   // matmul(float32[2, 3], float32[2, 3]): …
+/// }
+/// ```
+/// - Parameter operationLimit: operations after which the block fails, against runaway loops.
+/// - Throws: the first operation's ``ApusError``, or what `body` throws.
+public func checked<R>(
+  operationLimit: Int = 100_000_000, file: StaticString = #fileID, line: UInt = #line, _ body: () throws -> R
+) throws -> R {
+  let recorder = ErrorRecorder(operationLimit: operationLimit, location: "\(file):\(line)")
+  let result = try ExecutionContext.with({ $0.recorder = recorder }) { () throws -> R in
+    do {
+      return try body()
+    } catch {
+      throw recorder.first ?? error
+    }
+  }
+  if let error = recorder.first { throw error }
+  return result
+}
+
+/// Finds the user's line on the stack: the first frame outside this library. Only errors pay for it.
+enum UserFrame {
+  static func location() -> String? {
+    guard let stack = try? Backtrace.capture(limit: 48).symbolicated() else { return nil }
+    for frame in stack.frames {
+      guard let symbol = frame.symbol, let source = symbol.sourceLocation else { continue }
+      if source.path.contains("Sources/Apus") || source.path.hasPrefix("/<compiler") { continue }
+      let name = source.path.split(separator: "/").suffix(2).joined(separator: "/")
+      if source.line > 0 { return "\(name):\(source.line)" }
+    }
+    return nil
+  }
+}

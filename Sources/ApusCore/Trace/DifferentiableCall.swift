@@ -1,0 +1,69 @@
+/// The gradient tape's entry for a whole call of a compiled function, where a gradient taken outside flows through it.
+///
+/// Its pullback is the reverse sweep of the function's own graph, run again from the operands the call had: it too is
+/// compiled, unless derivatives of derivatives are being recorded. A function that differentiates inside needs none.
+final class DifferentiableCall: Sendable {
+  private let primitive: Primitive
+
+  /// - Parameter outputs: which of the function's results depend on something that requires a gradient.
+  init(_ captured: CapturedGraph, name: String, outputs: [Bool]) {
+    let graph = captured.graph
+    let indices = outputs.indices.filter { outputs[$0] }
+    @Sendable func pullback(_ operands: [Tensor], _ seeds: [Tensor]) throws -> [Tensor] {
+      let leaves = operands.map { $0.dtype.isFloatingPoint ? Autograd.watched($0) : $0 }
+      let recorded = ExecutionContext.recordsGradients
+      return try ExecutionContext.with({ $0.gradientEnabled = true }) {
+        let results = try graph(leaves)
+        var sweep = ReverseSweep(retainGraph: recorded)
+        for (seed, i) in zip(seeds, indices) { sweep.add(seed, to: results[i]) }
+        let found = try ExecutionContext.with({ $0.gradientEnabled = recorded }) { try sweep.run(to: leaves) }
+        return zip(found, leaves).map { $0 ?? Tensor.zerosLike($1.detached()) }
+      }
+    }
+    let fast = compiled(name: "\(name).pullback") { (operands: [Tensor], seeds: [Tensor]) in
+      try withoutGradients { try pullback(operands, seeds) }
+    }
+    primitive = .custom(
+      CustomPrimitive(
+        name, infer: { _ in indices.map { graph.outputTypes[$0] } },
+        evaluate: { operands in
+          let results = try graph(operands)
+          return indices.map { results[$0] }
+        },
+        derivative: .vjp { context in
+          let operands = (0..<context.operandCount).map(context.input)
+          let seeds = indices.indices.map { context.outputGradients[$0] ?? Tensor.zerosLike(context.output($0)) }
+          do {
+            return ExecutionContext.recordsGradients
+              ? try pullback(operands, seeds)
+              : try fast(operands.map { $0.detached() }, seeds.map { $0.detached() })
+          } catch {
+            return operands.map { Dispatch.fail(error, type: $0.type) }
+          }
+        }))
+  }
+
+  /// Connects a call's results to the leaves among its operands.
+  /// - Parameters:
+  ///   - results: all results of the call; those that depend on no leaf stay as they are.
+  ///   - operands: the graph's inputs as they were at the call, with their nodes.
+  func attach(_ results: [Tensor], outputs: [Bool], operands: [Tensor]) -> [Tensor] {
+    guard operands.contains(where: { $0.node != nil }) else { return results }
+    var saved = Node.Saved()
+    for (i, operand) in operands.enumerated() { saved.setInput(i, operand.storage) }
+    let indices = outputs.indices.filter { outputs[$0] }
+    saved.outputs = indices.map { results[$0].storage }
+    saved.types = operands.map(\.type)
+    func edge(_ i: Int) -> Node.Edge {
+      i < operands.count ? Node.Edge(node: operands[i].node, index: operands[i].outputIndex) : Node.Edge()
+    }
+    let node = Node(
+      primitive, edges: (edge(0), edge(1), edge(2)), more: operands.count > 3 ? (3..<operands.count).map(edge) : [],
+      count: operands.count, saved: saved)
+    var attached = results
+    for (position, i) in indices.enumerated() {
+      attached[i] = Tensor(results[i].storage, node: node, outputIndex: Int32(position))
+    }
+    return attached
+  }
+}

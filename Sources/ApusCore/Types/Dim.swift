@@ -1,0 +1,222 @@
+import Synchronization
+
+/// One dimension of a shape: known, or symbolic (a named size such as `"batch"`, or arithmetic of such names).
+///
+/// Symbolic dimensions exist only while a function is traced and in the graph that results. Equal expressions are
+/// equal values: sums and products are kept in a normal form and interned.
+///
+/// ```swift
+/// let n: Dim = "batch"
+/// n * 2 + n == n * 3      // true
+/// ```
+public struct Dim: Hashable, Sendable, BitwiseCopyable {
+  /// ≥ 0: the size itself. < 0: −1 − index into the table of interned expressions.
+  let raw: Int
+
+  init(raw: Int) { self.raw = raw }
+
+  /// A known size; traps when negative.
+  public init(_ size: Int) {
+    precondition(size >= 0, "a dimension can't be negative, and \(size) is")
+    raw = size
+  }
+
+  /// A named, symbolic size.
+  public static func symbol(_ name: String) -> Dim { DimTable.shared.intern(DimExpression(atom: .symbol(name))) }
+
+  /// The size when it is known.
+  public var value: Int? { raw >= 0 ? raw : nil }
+  public var isKnown: Bool { raw >= 0 }
+
+  var expression: DimExpression { raw >= 0 ? DimExpression(constant: raw) : DimTable.shared[raw] }
+
+  /// Names the expression depends on.
+  public var symbols: Set<String> { raw >= 0 ? [] : expression.symbols }
+
+  /// The size under an assignment of names; nil when a name is missing.
+  public func resolved(_ sizes: [String: Int]) -> Int? { raw >= 0 ? raw : expression.evaluate(sizes) }
+
+  public static func + (a: Dim, b: Dim) -> Dim {
+    if a.raw >= 0, b.raw >= 0 { return Dim(raw: a.raw + b.raw) }
+    return DimTable.shared.intern(a.expression.adding(b.expression, scale: 1))
+  }
+  public static func - (a: Dim, b: Dim) -> Dim {
+    if a.raw >= 0, b.raw >= 0 { return Dim(a.raw - b.raw) }
+    return DimTable.shared.intern(a.expression.adding(b.expression, scale: -1))
+  }
+  public static func * (a: Dim, b: Dim) -> Dim {
+    if a.raw >= 0, b.raw >= 0 {
+      let (product, overflow) = a.raw.multipliedReportingOverflow(by: b.raw)
+      return Dim(raw: overflow ? Int.max : product)
+    }
+    return DimTable.shared.intern(a.expression.multiplied(b.expression))
+  }
+  /// Division rounded down; exact when every coefficient is divisible.
+  public static func / (a: Dim, b: Dim) -> Dim {
+    if a.raw >= 0, b.raw > 0 { return Dim(raw: a.raw / b.raw) }
+    return DimTable.shared.intern(a.expression.divided(by: b.expression))
+  }
+  public static func + (a: Dim, b: Int) -> Dim {
+    b >= 0 ? a + Dim(raw: b) : a - Dim(raw: -b)
+  }
+  public static func - (a: Dim, b: Int) -> Dim { a + -b }
+  public static func * (a: Dim, b: Int) -> Dim { a * Dim(b) }
+  public static func / (a: Dim, b: Int) -> Dim { a / Dim(b) }
+}
+
+extension Dim: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, CustomStringConvertible {
+  public init(integerLiteral value: Int) { self.init(value) }
+  public init(stringLiteral value: String) { self = .symbol(value) }
+  public var description: String { raw >= 0 ? "\(raw)" : expression.description }
+}
+
+extension Dim: Codable {
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    if let size = try? container.decode(Int.self) {
+      guard size >= 0 else {
+        throw DecodingError.dataCorruptedError(in: container, debugDescription: "a dimension can't be negative: \(size)")
+      }
+      self.init(raw: size)
+    } else {
+      self = DimTable.shared.intern(try container.decode(DimExpression.self))
+    }
+  }
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if raw >= 0 { try container.encode(raw) } else { try container.encode(expression) }
+  }
+}
+
+/// A polynomial with integer coefficients over atoms: the normal form of a symbolic size.
+struct DimExpression: Hashable, Codable, Sendable {
+  indirect enum Atom: Hashable, Codable, Sendable, Comparable {
+    case symbol(String)
+    case quotient(DimExpression, DimExpression)
+
+    static func < (a: Atom, b: Atom) -> Bool { a.key < b.key }
+    var key: String {
+      switch self {
+      case .symbol(let name): name
+      case .quotient(let a, let b): "(\(a)) / (\(b))"
+      }
+    }
+  }
+  struct Term: Hashable, Codable, Sendable {
+    var factors: [Atom]  // sorted
+    var coefficient: Int
+    var key: String { factors.map(\.key).joined(separator: "*") }
+  }
+
+  /// Sorted by factors; no zero coefficients.
+  private(set) var terms: [Term]
+
+  init(atom: Atom) { terms = [Term(factors: [atom], coefficient: 1)] }
+  init(constant: Int) { terms = constant == 0 ? [] : [Term(factors: [], coefficient: constant)] }
+  private init(merging all: [Term]) {
+    var merged: [[Atom]: Int] = [:]
+    for term in all { merged[term.factors, default: 0] &+= term.coefficient }
+    terms = merged.filter { $0.value != 0 }.map { Term(factors: $0.key, coefficient: $0.value) }
+      .sorted { ($1.factors.count, $0.key) < ($0.factors.count, $1.key) }
+  }
+
+  var constant: Int? { terms.isEmpty ? 0 : terms.count == 1 && terms[0].factors.isEmpty ? terms[0].coefficient : nil }
+
+  func adding(_ other: DimExpression, scale: Int) -> DimExpression {
+    DimExpression(merging: terms + other.terms.map { Term(factors: $0.factors, coefficient: $0.coefficient * scale) })
+  }
+
+  func multiplied(_ other: DimExpression) -> DimExpression {
+    DimExpression(
+      merging: terms.flatMap { a in
+        other.terms.map { Term(factors: (a.factors + $0.factors).sorted(), coefficient: a.coefficient &* $0.coefficient) }
+      })
+  }
+
+  func divided(by other: DimExpression) -> DimExpression {
+    if let exact = exactQuotient(by: other) { return exact }
+    return DimExpression(atom: .quotient(self, other))
+  }
+
+  /// Division by a single term when every term of ours has it as a factor.
+  private func exactQuotient(by other: DimExpression) -> DimExpression? {
+    guard other.terms.count == 1 else { return self == other ? DimExpression(constant: 1) : nil }
+    let divisor = other.terms[0]
+    var quotient: [Term] = []
+    for var term in terms {
+      guard term.coefficient % divisor.coefficient == 0 else { return nil }
+      term.coefficient /= divisor.coefficient
+      for factor in divisor.factors {
+        guard let i = term.factors.firstIndex(of: factor) else { return nil }
+        term.factors.remove(at: i)
+      }
+      quotient.append(term)
+    }
+    return DimExpression(merging: quotient)
+  }
+
+  var symbols: Set<String> {
+    var names: Set<String> = []
+    for term in terms {
+      for factor in term.factors {
+        switch factor {
+        case .symbol(let name): names.insert(name)
+        case .quotient(let a, let b): names.formUnion(a.symbols.union(b.symbols))
+        }
+      }
+    }
+    return names
+  }
+
+  func evaluate(_ sizes: [String: Int]) -> Int? {
+    var sum = 0
+    for term in terms {
+      var product = term.coefficient
+      for factor in term.factors {
+        switch factor {
+        case .symbol(let name):
+          guard let size = sizes[name] else { return nil }
+          product &*= size
+        case .quotient(let a, let b):
+          guard let x = a.evaluate(sizes), let y = b.evaluate(sizes), y > 0 else { return nil }
+          product &*= x >= 0 ? x / y : -((y - 1 - x) / y)
+        }
+      }
+      sum &+= product
+    }
+    return sum
+  }
+}
+
+extension DimExpression: CustomStringConvertible {
+  var description: String {
+    if terms.isEmpty { return "0" }
+    return terms.enumerated().map { i, term in
+      let sign = term.coefficient < 0 ? (i == 0 ? "-" : " - ") : (i == 0 ? "" : " + ")
+      let size = abs(term.coefficient)
+      return sign + (term.factors.isEmpty ? "\(size)" : size == 1 ? term.key : "\(size)*\(term.key)")
+    }.joined()
+  }
+}
+
+/// Interned expressions of the process. It only grows, by one entry for each distinct expression ever seen.
+final class DimTable: Sendable {
+  static let shared = DimTable()
+  private struct State {
+    var expressions: [DimExpression] = []
+    var indices: [DimExpression: Int] = [:]
+  }
+  private let state = Mutex(State())
+
+  func intern(_ expression: DimExpression) -> Dim {
+    if let constant = expression.constant { return Dim(max(constant, 0)) }
+    return state.withLock { state in
+      if let i = state.indices[expression] { return Dim(raw: -1 - i) }
+      state.expressions.append(expression)
+      state.indices[expression] = state.expressions.count - 1
+      return Dim(raw: -state.expressions.count)
+    }
+  }
+
+  subscript(raw: Int) -> DimExpression { state.withLock { $0.expressions[-1 - raw] } }
+}

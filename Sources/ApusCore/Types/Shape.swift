@@ -1,0 +1,237 @@
+/// The dimensions of a tensor, outermost first: at most ``maximumRank`` of them, kept inline.
+///
+/// As a collection its elements are `Int`. Inside a trace some dimensions may be symbolic: reading such a one as an
+/// `Int` specialises the graph to today's size, while ``dim(_:)`` keeps it symbolic.
+///
+/// ```swift
+/// let s: Shape = [32, 1, 28, 28]
+/// s.rank            // 4
+/// s.elementCount    // 25088
+/// ```
+public struct Shape: Sendable, BitwiseCopyable {
+  /// The largest rank a tensor may have.
+  public static let maximumRank = 8
+
+  @usableFromInline var raw: InlineArray<8, Int>
+  @usableFromInline var length: Int
+
+  /// Rank 0: a scalar's shape.
+  public init() {
+    raw = InlineArray(repeating: 0)
+    length = 0
+  }
+
+  /// Traps when a dimension is negative or there are more than eight.
+  public init(_ dimensions: some Sequence<Int>) {
+    self.init()
+    for size in dimensions { append(Dim(size)) }
+  }
+
+  public init(dims: some Sequence<Dim>) {
+    self.init()
+    for d in dims { append(d) }
+  }
+
+  init(repeating dim: Dim, count: Int) {
+    self.init()
+    for _ in 0..<count { append(dim) }
+  }
+
+  /// A scalar has rank 0, a vector 1, a matrix 2.
+  public var rank: Int { length }
+
+  /// The dimension as it is, symbolic ones included.
+  public func dim(_ i: Int) -> Dim {
+    precondition(i >= 0 && i < length, "dimension \(i) of a shape of rank \(length)")
+    return Dim(raw: raw[i])
+  }
+
+  mutating func setDim(_ i: Int, _ dim: Dim) {
+    precondition(i >= 0 && i < length, "dimension \(i) of a shape of rank \(length)")
+    raw[i] = dim.raw
+  }
+
+  public mutating func append(_ dim: Dim) {
+    precondition(length < Self.maximumRank, "a shape has at most \(Self.maximumRank) dimensions")
+    raw[length] = dim.raw
+    length += 1
+  }
+
+  public var dims: [Dim] { (0..<length).map { Dim(raw: raw[$0]) } }
+
+  /// Whether no dimension is symbolic.
+  public var isStatic: Bool {
+    for i in 0..<length where raw[i] < 0 { return false }
+    return true
+  }
+
+  /// Number of elements: the product of the dimensions, 1 for a scalar. Saturates at `Int.max`.
+  public var elementCount: Int {
+    var product = 1
+    for i in 0..<length {
+      let (next, overflow) = product.multipliedReportingOverflow(by: self[i])
+      if overflow { return contains(0) ? 0 : Int.max }
+      product = next
+    }
+    return product
+  }
+
+  /// Number of elements when symbolic dimensions are allowed.
+  public var elementDim: Dim { dims.reduce(Dim(1), *) }
+
+  func dropping(_ axis: Int) -> Shape { Shape(dims: (0..<length).lazy.filter { $0 != axis }.map { dim($0) }) }
+
+  func inserting(_ dim: Dim, at axis: Int) -> Shape {
+    var all = dims
+    all.insert(dim, at: axis)
+    return Shape(dims: all)
+  }
+
+  func replacing(_ axis: Int, with dim: Dim) -> Shape {
+    var copy = self
+    copy.setDim(axis, dim)
+    return copy
+  }
+
+  func appending(_ other: Shape) -> Shape { Shape(dims: dims + other.dims) }
+
+  /// The shape under an assignment of symbolic names; nil when one is missing.
+  public func resolved(_ sizes: [String: Int]) -> Shape? {
+    if isStatic { return self }
+    var result = self
+    for i in 0..<length {
+      guard let size = dim(i).resolved(sizes), size >= 0 else { return nil }
+      result.raw[i] = size
+    }
+    return result
+  }
+
+  /// NumPy broadcasting of two shapes: aligned at the right, a 1 stretches. nil when they don't fit.
+  /// https://numpy.org/doc/stable/user/basics.broadcasting.html
+  public static func broadcast(_ a: Shape, _ b: Shape) -> Shape? {
+    if a == b { return a }
+    let rank = Swift.max(a.rank, b.rank)
+    var result = Shape(repeating: 1, count: rank)
+    for i in 0..<rank {
+      let x = i < rank - a.rank ? Dim(1) : a.dim(i - (rank - a.rank))
+      let y = i < rank - b.rank ? Dim(1) : b.dim(i - (rank - b.rank))
+      if x == y || y.raw == 1 {
+        result.setDim(i, x)
+      } else if x.raw == 1 {
+        result.setDim(i, y)
+      } else {
+        return nil
+      }
+    }
+    return result
+  }
+}
+
+extension Shape: Hashable {
+  @inlinable
+  public static func == (a: Shape, b: Shape) -> Bool {
+    guard a.length == b.length else { return false }
+    for i in 0..<a.length where a.raw[i] != b.raw[i] { return false }
+    return true
+  }
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(length)
+    for i in 0..<length { hasher.combine(raw[i]) }
+  }
+}
+
+extension Shape: RandomAccessCollection {
+  public var startIndex: Int { 0 }
+  public var endIndex: Int { length }
+
+  /// The size of dimension `i`. Inside a trace, a symbolic dimension is thereby fixed to today's size.
+  public subscript(i: Int) -> Int {
+    precondition(i >= 0 && i < length, "dimension \(i) of a shape of rank \(length)")
+    let size = raw[i]
+    return size >= 0 ? size : Trace.specialise(Dim(raw: size))
+  }
+}
+
+/// What may stand in a shape's literal: a number, a name, a ``Dim``. `[n, 28]`, `["batch", 784]`.
+public protocol DimConvertible {
+  var dim: Dim { get }
+}
+extension Int: DimConvertible {
+  public var dim: Dim { Dim(self) }
+}
+extension String: DimConvertible {
+  public var dim: Dim { .symbol(self) }
+}
+extension Dim: DimConvertible {
+  public var dim: Dim { self }
+}
+
+extension Shape: ExpressibleByArrayLiteral, CustomStringConvertible {
+  public init(arrayLiteral elements: any DimConvertible...) {
+    self.init()
+    for element in elements { append(element.dim) }
+  }
+  public var description: String { "[" + dims.map(\.description).joined(separator: ", ") + "]" }
+}
+
+extension Shape: Codable {
+  public init(from decoder: any Decoder) throws {
+    let dims = try [Dim](from: decoder)
+    guard dims.count <= Self.maximumRank else {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath, debugDescription: "rank \(dims.count) exceeds \(Self.maximumRank)"))
+    }
+    self.init(dims: dims)
+  }
+  public func encode(to encoder: any Encoder) throws { try dims.encode(to: encoder) }
+}
+
+/// A set of a tensor's axes, as bits.
+public struct AxisSet: Hashable, Codable, Sendable, BitwiseCopyable, ExpressibleByArrayLiteral {
+  public private(set) var bits: UInt8 = 0
+
+  public init(arrayLiteral axes: Int...) { for a in axes { insert(a) } }
+  public init(_ axes: some Sequence<Int>) { for a in axes { insert(a) } }
+  public static func all(rank: Int) -> AxisSet { AxisSet(0..<rank) }
+
+  public mutating func insert(_ axis: Int) {
+    precondition(axis >= 0 && axis < Shape.maximumRank, "axis \(axis) is not in 0..<\(Shape.maximumRank)")
+    bits |= 1 << UInt8(axis)
+  }
+  public func contains(_ axis: Int) -> Bool { axis >= 0 && axis < 8 && bits & (1 << UInt8(axis)) != 0 }
+  public var count: Int { bits.nonzeroBitCount }
+  public var isEmpty: Bool { bits == 0 }
+  public var axes: [Int] { (0..<8).filter(contains) }
+}
+
+extension AxisSet: CustomStringConvertible {
+  public var description: String { "\(axes)" }
+}
+
+/// An order of axes: axis `i` of the result is axis `self[i]` of the operand.
+public struct Permutation: Hashable, Codable, Sendable, BitwiseCopyable {
+  private var packed: UInt64 = 0
+  public let count: Int
+
+  /// Traps unless `order` holds each of 0..<count once.
+  public init(_ order: [Int]) {
+    precondition(
+      order.count <= Shape.maximumRank && order.sorted() == Array(0..<order.count),
+      "\(order) is not a permutation of 0..<\(order.count)")
+    count = order.count
+    for (i, axis) in order.enumerated() { packed |= UInt64(axis) << UInt64(8 * i) }
+  }
+
+  public subscript(i: Int) -> Int { Int(packed >> UInt64(8 * i)) & 0xFF }
+  public var order: [Int] { (0..<count).map { self[$0] } }
+  public var inverse: Permutation {
+    var result = [Int](repeating: 0, count: count)
+    for i in 0..<count { result[self[i]] = i }
+    return Permutation(result)
+  }
+  public var isIdentity: Bool { (0..<count).allSatisfy { self[$0] == $0 } }
+}
+
+extension Permutation: CustomStringConvertible {
+  public var description: String { "\(order)" }
+}

@@ -1,0 +1,110 @@
+/// A Swift number that can be an element of a tensor, or stand beside one in a formula (`x * 2`).
+///
+/// In formulas a scalar is weak: `x * 2` keeps `x`'s dtype; only a higher category widens it (`Int` tensor × `0.5`
+/// gives float32). On its own, without `dtype:`, `Double` makes float32, `Int` makes int64, `Bool` makes bool.
+public protocol TensorScalar: Sendable, BitwiseCopyable {
+  /// The dtype with the same memory layout.
+  static var dtype: DType { get }
+  /// The dtype of a tensor made from such values when none is asked for.
+  static var defaultDType: DType { get }
+  var scalar: Scalar { get }
+  init(_ scalar: Scalar)
+}
+
+/// One element's value outside a tensor: exact for every dtype with arithmetic.
+public enum Scalar: Hashable, Codable, Sendable {
+  case bool(Bool)
+  case int(Int64)
+  case double(Double)
+
+  public var doubleValue: Double {
+    switch self {
+    case .bool(let b): b ? 1 : 0
+    case .int(let i): Double(i)
+    case .double(let d): d
+    }
+  }
+
+  /// The value as an integer: truncated toward zero, saturated, NaN as 0.
+  public var intValue: Int64 {
+    switch self {
+    case .bool(let b): return b ? 1 : 0
+    case .int(let i): return i
+    case .double(let d):
+      if d.isNaN { return 0 }
+      return d >= 0x1p63 ? .max : d < -0x1p63 ? .min : Int64(d)
+    }
+  }
+
+  public var boolValue: Bool {
+    switch self {
+    case .bool(let b): b
+    case .int(let i): i != 0
+    case .double(let d): d != 0
+    }
+  }
+
+  /// Category of a weak operand: bool < int64 < float64.
+  var weakDType: DType {
+    switch self {
+    case .bool: .bool
+    case .int: .int64
+    case .double: .float64
+    }
+  }
+}
+
+extension Scalar: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .bool(let b): "\(b)"
+    case .int(let i): "\(i)"
+    case .double(let d): "\(d)"
+    }
+  }
+}
+
+extension Bool: TensorScalar {
+  public static var dtype: DType { .bool }
+  public static var defaultDType: DType { .bool }
+  public var scalar: Scalar { .bool(self) }
+  public init(_ scalar: Scalar) { self = scalar.boolValue }
+}
+
+extension Double: TensorScalar {
+  public static var dtype: DType { .float64 }
+  public static var defaultDType: DType { .float32 }
+  public var scalar: Scalar { .double(self) }
+  public init(_ scalar: Scalar) { self = scalar.doubleValue }
+}
+
+extension Float: TensorScalar {
+  public static var dtype: DType { .float32 }
+  public static var defaultDType: DType { .float32 }
+  public var scalar: Scalar { .double(Double(self)) }
+  public init(_ scalar: Scalar) { self = Float(scalar.doubleValue) }
+}
+
+#if !(os(macOS) && arch(x86_64))
+  extension Float16: TensorScalar {
+    public static var dtype: DType { .float16 }
+    public static var defaultDType: DType { .float16 }
+    public var scalar: Scalar { .double(Double(self)) }
+    public init(_ scalar: Scalar) { self = Float16(scalar.doubleValue) }
+  }
+#endif
+
+extension TensorScalar where Self: FixedWidthInteger {
+  public static var defaultDType: DType { dtype }
+  public var scalar: Scalar { .int(Int64(truncatingIfNeeded: self)) }
+  public init(_ scalar: Scalar) { self = Self(clamping: scalar.intValue) }
+}
+extension Int: TensorScalar { public static var dtype: DType { .int64 } }
+extension Int64: TensorScalar { public static var dtype: DType { .int64 } }
+extension Int32: TensorScalar { public static var dtype: DType { .int32 } }
+extension Int16: TensorScalar { public static var dtype: DType { .int16 } }
+extension Int8: TensorScalar { public static var dtype: DType { .int8 } }
+extension UInt8: TensorScalar { public static var dtype: DType { .uint8 } }
+extension UInt16: TensorScalar { public static var dtype: DType { .uint16 } }
+extension UInt32: TensorScalar { public static var dtype: DType { .uint32 } }
+extension UInt64: TensorScalar { public static var dtype: DType { .uint64 } }

@@ -1,0 +1,41 @@
+/// What is known of a tensor without its values: dtype and shape.
+public struct TensorType: Hashable, Codable, Sendable, BitwiseCopyable, CustomStringConvertible {
+  public var dtype: DType
+  public var shape: Shape
+
+  public init(_ dtype: DType, _ shape: Shape) {
+    self.dtype = dtype
+    self.shape = shape
+  }
+
+  public var rank: Int { shape.rank }
+  public var description: String { "\(dtype)\(shape)" }
+
+  func with(shape: Shape) -> TensorType { TensorType(dtype, shape) }
+  func with(dtype: DType) -> TensorType { TensorType(dtype, shape) }
+
+  /// Bytes of a contiguous tensor of this type.
+  /// - Throws: ``ApusError`` (memory) when the count overflows or exceeds what the machine has.
+  public func byteCount() throws -> Int {
+    let count = shape.elementCount
+    guard count != Int.max, let bytes = dtype.byteCount(count) else {
+      throw ApusError(.memory, "\(self) has more elements than memory can address")
+    }
+    return bytes
+  }
+}
+
+/// Where a tensor's memory is: an engine's name and the device's index there.
+public struct Device: Hashable, Codable, Sendable, CustomStringConvertible {
+  public var engine: String
+  public var index: Int
+
+  public init(engine: String, index: Int = 0) {
+    self.engine = engine
+    self.index = index
+  }
+
+  /// The host's memory and processors, served by the embedded engine.
+  public static let cpu = Device(engine: "cpu")
+  public var description: String { index == 0 ? engine : "\(engine):\(index)" }
+}

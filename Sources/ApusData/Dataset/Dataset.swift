@@ -1,0 +1,137 @@
+import ApusCore
+
+/// A finite, random-access collection of examples and the pipeline that turns them into batches.
+///
+/// A dataset is a value: `map`, `shuffled`, `batched` and the others return a new one and read nothing. An epoch is asked
+/// for by its number, which decides the order of shuffled data; so any place in a training can be returned to exactly.
+///
+/// ```swift
+/// let train = try Dataset(images, labels).shuffled(seed: 1).batched(64)
+/// for epoch in 0..<5 {
+///   for try await batch in train.prefetched(2).epoch(epoch) { step(batch.inputs, batch[1]) }
+/// }
+/// ```
+public struct Dataset: Sendable {
+  let stage: any Stage
+  /// The seeds of all shuffles, innermost first.
+  let seeds: [UInt64]
+  /// How many elements are prepared ahead by ``Epoch``'s asynchronous iteration.
+  public let prefetchCount: Int
+
+  private init(_ stage: any Stage, seeds: [UInt64] = [], prefetchCount: Int = 0) {
+    self.stage = stage
+    self.seeds = seeds
+    self.prefetchCount = prefetchCount
+  }
+
+  private func with(_ stage: any Stage) -> Dataset {
+    Dataset(stage, seeds: seeds, prefetchCount: prefetchCount)
+  }
+
+  /// Number of elements in an epoch: examples, or after ``batched(_:dropLast:)`` batches.
+  public var count: Int { stage.count }
+
+  /// Element `position` of epoch 0.
+  /// - Throws: `ApusError` (argument) outside 0 ..< `count`, and whatever the pipeline's functions throw.
+  public func element(at position: Int) throws -> Batch {
+    guard position >= 0 && position < count else {
+      throw ApusError(.argument, "element \(position) of a dataset of \(count)")
+    }
+    return Batch(try stage.plan(epoch: 0).element(at: position))
+  }
+}
+
+// MARK: Sources
+
+extension Dataset {
+  /// Examples in memory: row `i` of every tensor makes example `i`.
+  /// - Parameter tensors: [N, …] each, with the same N, which may be 0.
+  /// - Throws: `ApusError` (shape) when the first dimensions differ.
+  public init(_ tensors: Tensor...) throws { try self.init(tensors: tensors) }
+
+  /// As ``init(_:)``.
+  public init(tensors: [Tensor]) throws { self.init(try TensorStage(tensors)) }
+
+  /// `count` examples that `load` makes from their number, when they are asked for: files in a folder, say.
+  ///
+  /// With ``prefetched(_:)`` several calls run at the same time. Before ``batched(_:dropLast:)`` the examples' shapes may
+  /// differ; stacking them needs equal ones.
+  public init(count: Int, load: @escaping @Sendable (Int) throws -> Batch) throws {
+    guard count >= 0 else { throw ApusError(.argument, "a dataset of \(count) examples: 0 or more fit") }
+    self.init(ComputedStage(count: count, load: load))
+  }
+}
+
+// MARK: Pipeline
+
+extension Dataset {
+  /// Every element put through a function: single examples before ``batched(_:dropLast:)``, whole batches (cheaper) after.
+  public func map(_ transform: @escaping @Sendable (Batch) throws -> Batch) -> Dataset {
+    with(MapStage(base: stage, transform: transform))
+  }
+
+  /// As ``map(_:)``, for a function that does the same to stacked examples as to each alone, like `x / 255`: it is
+  /// called once a batch even where it stands before ``batched(_:dropLast:)``.
+  public func mapVectorized(_ transform: @escaping @Sendable (Batch) throws -> Batch) -> Dataset {
+    with(VectorizedMapStage(base: stage, transform: transform))
+  }
+
+  /// A new random order of all elements in every epoch, which `seed` and the epoch's number decide alone.
+  public func shuffled(seed: UInt64 = 0) -> Dataset {
+    Dataset(ShuffleStage(base: stage, seed: seed), seeds: seeds + [seed], prefetchCount: prefetchCount)
+  }
+
+  /// Groups of `size` neighbouring elements, stacked along a new first dimension; the last may be smaller.
+  /// - Parameter dropLast: leaves a smaller last group out.
+  /// - Throws: `ApusError` (argument) unless `size` is positive.
+  public func batched(_ size: Int, dropLast: Bool = false) throws -> Dataset {
+    guard size > 0 else { throw ApusError(.argument, "batches of \(size) elements: 1 or more fit") }
+    return with(BatchStage(base: stage, size: size, dropsLast: dropLast))
+  }
+
+  /// Prepares up to `elements` ahead, on other tasks, while the consumer works. Order and errors stay the same.
+  ///
+  /// It holds for asynchronous iteration, wherever it stands in the pipeline. 0 switches it off.
+  /// - Throws: `ApusError` (argument) unless 0 ≤ `elements` ≤ 1024.
+  public func prefetched(_ elements: Int) throws -> Dataset {
+    guard (0...1024).contains(elements) else {
+      throw ApusError(.argument, "prefetching \(elements) elements: 0 to 1024 fit")
+    }
+    return Dataset(stage, seeds: seeds, prefetchCount: elements)
+  }
+
+  /// The first `count` elements of every epoch, or all if there are fewer.
+  public func take(_ count: Int) -> Dataset {
+    with(RangeStage(base: stage, range: 0..<min(max(count, 0), self.count)))
+  }
+
+  /// All but the first `count` elements of every epoch.
+  public func skip(_ count: Int) -> Dataset {
+    with(RangeStage(base: stage, range: min(max(count, 0), self.count)..<self.count))
+  }
+
+  /// The elements for which `condition` holds of their position, in the same order.
+  public func select(where condition: (Int) -> Bool) -> Dataset {
+    with(SelectStage(base: stage, positions: (0..<count).filter(condition)))
+  }
+
+  /// Two disjoint parts, the first with `fraction` of the elements (rounded).
+  /// - Parameters:
+  ///   - fraction: from 0 to 1.
+  ///   - seed: draws the parts at random, the same way in every epoch; nil cuts the sequence in two.
+  /// - Throws: `ApusError` (argument) for another fraction, and after ``shuffled(seed:)``, where every epoch would
+  ///   mix the parts anew.
+  public func split(_ fraction: Double, seed: UInt64? = nil) throws -> (Dataset, Dataset) {
+    guard (0...1).contains(fraction) else { throw ApusError(.argument, "a fraction of \(fraction): 0 to 1 fit") }
+    guard seeds.isEmpty else {
+      throw ApusError(.argument, "split before shuffled: afterwards every epoch would mix the parts anew")
+    }
+    let cut = Int((Double(count) * fraction).rounded())
+    guard let seed else { return (take(cut), skip(cut)) }
+    let order = Permutation.make(count: count, seed: seed, epoch: 0)
+    return (
+      with(SelectStage(base: stage, positions: Array(order[..<cut]))),
+      with(SelectStage(base: stage, positions: Array(order[cut...])))
+    )
+  }
+}

@@ -1,0 +1,91 @@
+extension RasterImage {
+  /// The image in one channel, transparent parts over a plain background.
+  ///
+  /// Luma after ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B, as the gray mode of most image libraries has it.
+  /// - Parameter background: the gray level behind transparent pixels; white, as paper.
+  public func gray(background: UInt8 = 255) -> RasterImage {
+    if channels == 1 { return self }
+    var result: [UInt8] = []
+    result.reserveCapacity(width * height)
+    for first in stride(from: 0, to: samples.count, by: channels) {
+      // Weights in 1/65536; they add up to it exactly.
+      let luma =
+        channels < 3
+        ? Int(samples[first])
+        : (Int(samples[first]) * 19595 + Int(samples[first + 1]) * 38470 + Int(samples[first + 2]) * 7471 + 32768) >> 16
+      let opacity = hasAlpha ? Int(samples[first + channels - 1]) : 255
+      result.append(UInt8((luma * opacity + Int(background) * (255 - opacity) + 127) / 255))
+    }
+    return RasterImage(checkedWidth: width, height: height, channels: 1, samples: result)
+  }
+
+  /// Three channels: gray repeated, transparent parts over a plain background.
+  public func rgb(background: UInt8 = 255) -> RasterImage {
+    if channels == 3 { return self }
+    var result: [UInt8] = []
+    result.reserveCapacity(width * height * 3)
+    for first in stride(from: 0, to: samples.count, by: channels) {
+      let opacity = hasAlpha ? Int(samples[first + channels - 1]) : 255
+      for color in 0..<3 {
+        let sample = Int(samples[channels < 3 ? first : first + color])
+        result.append(UInt8((sample * opacity + Int(background) * (255 - opacity) + 127) / 255))
+      }
+    }
+    return RasterImage(checkedWidth: width, height: height, channels: 3, samples: result)
+  }
+
+  /// The negative: colours mirrored at mid-gray, opacity kept.
+  public func inverted() -> RasterImage {
+    let result = samples.enumerated().map { index, sample in
+      hasAlpha && index % channels == channels - 1 ? sample : 255 - sample
+    }
+    return RasterImage(checkedWidth: width, height: height, channels: channels, samples: result)
+  }
+
+  /// Whether the image's border is lighter than mid-gray on average: dark ink on light paper.
+  public var hasLightBackground: Bool {
+    let plain = gray()
+    var sum = 0
+    var count = 0
+    for y in 0..<height {
+      // The first and last rows count whole, the others only at their ends.
+      let step = y == 0 || y == height - 1 || width == 1 ? 1 : width - 1
+      for x in stride(from: 0, to: width, by: step) {
+        sum += Int(plain.samples[y * width + x])
+        count += 1
+      }
+    }
+    return sum * 2 > 255 * count
+  }
+
+  /// The part from column `x` and row `y` on; cut to the image.
+  public func cropped(x: Int, y: Int, width: Int, height: Int) -> RasterImage {
+    let left = min(max(x, 0), self.width - 1)
+    let top = min(max(y, 0), self.height - 1)
+    let columns = min(max(width, 1), self.width - left)
+    let rows = min(max(height, 1), self.height - top)
+    var result: [UInt8] = []
+    result.reserveCapacity(columns * rows * channels)
+    for row in top..<top + rows {
+      let first = (row * self.width + left) * channels
+      result += samples[first..<first + columns * channels]
+    }
+    return RasterImage(checkedWidth: columns, height: rows, channels: channels, samples: result)
+  }
+
+  /// A one-channel image cut to the box around everything at least `threshold` bright; itself when nothing is.
+  public func croppedToBright(threshold: UInt8 = 64) -> RasterImage {
+    let plain = gray()
+    var (left, top, right, bottom) = (width, height, -1, -1)
+    for y in 0..<height {
+      for x in 0..<width where plain.samples[y * width + x] >= threshold {
+        left = min(left, x)
+        right = max(right, x)
+        top = min(top, y)
+        bottom = max(bottom, y)
+      }
+    }
+    if right < 0 { return plain }
+    return plain.cropped(x: left, y: top, width: right - left + 1, height: bottom - top + 1)
+  }
+}

@@ -1,0 +1,108 @@
+import ApusCore
+import CPNG
+
+/// An image of 8-bit samples, as PNG files hold it: pixels row by row, their channels side by side.
+///
+/// ```swift
+/// let photo = try RasterImage.read("photo.png")
+/// try photo.gray().resized(width: 28, height: 28).write(to: "small.png")
+/// ```
+public struct RasterImage: Sendable, Hashable {
+  /// In pixels.
+  public let width: Int
+  /// In pixels.
+  public let height: Int
+  /// 1 gray, 2 gray and opacity, 3 RGB, 4 RGB and opacity.
+  public let channels: Int
+  /// `height` × `width` × `channels` samples, 0 to 255.
+  public let samples: [UInt8]
+
+  /// An image of given samples.
+  /// - Throws: `ApusError` (argument) unless 1 to 4 channels and `height` × `width` × `channels` samples are given.
+  public init(width: Int, height: Int, channels: Int, samples: [UInt8]) throws {
+    try RasterImage.check(width: width, height: height)
+    guard (1...4).contains(channels), samples.count == width * height * channels else {
+      throw ApusError(
+        .argument,
+        "an image of \(width) × \(height) pixels and \(channels) channels from \(samples.count) samples: there must be "
+          + "1 to 4 channels and as many samples as the product says")
+    }
+    self.init(checkedWidth: width, height: height, channels: channels, samples: samples)
+  }
+
+  init(checkedWidth width: Int, height: Int, channels: Int, samples: [UInt8]) {
+    self.width = width
+    self.height = height
+    self.channels = channels
+    self.samples = samples
+  }
+
+  static func check(width: Int, height: Int) throws {
+    guard width > 0, height > 0, width <= Int(APUS_PNG_MAXIMUM_PIXELS) / height else {
+      throw ApusError(
+        .argument,
+        "an image of \(width) × \(height) pixels: both must be positive, and at most \(APUS_PNG_MAXIMUM_PIXELS >> 20) "
+          + "MPixel fit")
+    }
+  }
+
+  /// Whether the last channel is opacity.
+  public var hasAlpha: Bool { channels % 2 == 0 }
+}
+
+// MARK: PNG
+
+extension RasterImage {
+  /// Decodes a PNG file's bytes: palettes become RGB, 1-, 2-, 4- and 16-bit samples 8-bit ones.
+  /// - Throws: `ApusError` (file) when the data is damaged, cut off, or has more than 64 MPixel.
+  public init(png: [UInt8]) throws {
+    var image = apus_png_image()
+    var message = [CChar](repeating: 0, count: Int(APUS_PNG_MESSAGE_CAPACITY))
+    guard apus_png_decode(png, png.count, &image, &message) else {
+      throw ApusError(.file, "not a readable PNG image: " + text(message))
+    }
+    defer { apus_png_free(image.samples) }
+    let count = Int(image.width) * Int(image.height) * Int(image.channels)
+    self.init(
+      checkedWidth: Int(image.width), height: Int(image.height), channels: Int(image.channels),
+      samples: Array(UnsafeBufferPointer(start: image.samples, count: count)))
+  }
+
+  /// The image as the bytes of a PNG file.
+  /// - Throws: `ApusError` (argument) when libpng refuses, for lack of memory.
+  public func png() throws -> [UInt8] {
+    var copy = samples
+    return try copy.withUnsafeMutableBufferPointer { samples in
+      var image = apus_png_image(
+        width: UInt32(width), height: UInt32(height), channels: UInt32(channels), samples: samples.baseAddress)
+      var bytes: UnsafeMutablePointer<UInt8>?
+      var count = 0
+      var message = [CChar](repeating: 0, count: Int(APUS_PNG_MESSAGE_CAPACITY))
+      guard apus_png_encode(&image, &bytes, &count, &message) else {
+        throw ApusError(.argument, "the image cannot be written as PNG: " + text(message))
+      }
+      defer { apus_png_free(bytes) }
+      return Array(UnsafeBufferPointer(start: bytes, count: count))
+    }
+  }
+
+  /// Reads a PNG file.
+  /// - Throws: `ApusError` (file) that names the file and what is wrong with it.
+  public static func read(_ path: String) throws -> RasterImage {
+    let bytes = try FileBytes.read(path, limit: Int(APUS_PNG_MAXIMUM_BYTES))
+    do {
+      return try RasterImage(png: bytes)
+    } catch let error as ApusError {
+      throw ApusError(.file, "\(path): \(error.message)")
+    }
+  }
+
+  /// Writes a PNG file, first under a temporary name.
+  /// - Throws: `ApusError` (file) that names the file.
+  public func write(to path: String) throws { try FileBytes.write(png(), to: path) }
+}
+
+/// The text in a C buffer up to its terminating zero.
+private func text(_ buffer: [CChar]) -> String {
+  String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

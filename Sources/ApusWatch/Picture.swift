@@ -1,0 +1,33 @@
+import ApusCore
+import FoundationEssentials
+
+/// Something that can be drawn and written as a PNG file.
+public protocol Picture: Sendable {
+  /// Width and height in units of 1/96 inch.
+  var size: (width: Double, height: Double) { get }
+
+  /// Draws the picture on a canvas of that size.
+  func draw(on canvas: Canvas)
+}
+
+extension Picture {
+  /// The picture as the bytes of a PNG file.
+  /// - Parameter scale: pixels per unit.
+  /// - Throws: `ApusError` when libcairo is missing or the picture is too large.
+  public func png(scale: Double = 2) throws -> [UInt8] {
+    let canvas = try Canvas(width: size.width, height: size.height, scale: scale)
+    draw(on: canvas)
+    return try canvas.png()
+  }
+
+  /// Writes the picture as a PNG file, first under a temporary name, so that a reader never meets half a picture.
+  /// - Throws: `ApusError` that names the file when it cannot be drawn or written.
+  public func write(to path: String, scale: Double = 2) throws {
+    let bytes = try png(scale: scale)
+    do {
+      try Data(bytes).write(to: URL(filePath: path), options: .atomic)
+    } catch {
+      throw ApusError(.file, "cannot write the picture \(path): \(error)")
+    }
+  }
+}

