@@ -21,8 +21,8 @@ let package = Package(
     // Leaf C: memory and thread context, vector kernels, shims around system libraries, built-in data.
     c("CApus"),
     c("CKernels", links: ["gomp", "m"]),
-    c("COneDNN", links: ["dnnl"]),
-    c("CBLAS", links: ["openblas"]),
+    c("COneDNN", links: ["dnnl", "gomp"]),
+    c("CBLAS", links: ["openblas", "gomp"]),
     c("CPNG", links: ["png"]),
     c("CZlib", links: ["z"]),
     c("CCairo", links: ["dl"]),

@@ -7,7 +7,9 @@ import CDigits
 public enum Datasets {
   /// A data set's two parts.
   public struct Split: Sendable {
+    /// To train on.
     public let train: Dataset
+    /// Held out.
     public let test: Dataset
     /// The classes' names, in the labels' order.
     public let classNames: [String]

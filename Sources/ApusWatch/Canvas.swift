@@ -12,10 +12,13 @@ import CCairo
 /// let png = try canvas.png()
 /// ```
 public final class Canvas {
+  /// In units.
   public let width: Double
+  /// In units.
   public let height: Double
   private let canvas: OpaquePointer
 
+  /// A white canvas.
   /// - Parameters:
   ///   - width: in units.
   ///   - height: in units.
@@ -53,9 +56,12 @@ public final class Canvas {
 
 /// A font: DejaVu Sans unless the machine has none.
 public struct Font: Sendable {
+  /// The em's height in units.
   public var size: Double
+  /// Whether it is the bold face.
   public var isBold: Bool
 
+  /// A font of the given size in units.
   public init(size: Double, isBold: Bool = false) {
     self.size = size
     self.isBold = isBold

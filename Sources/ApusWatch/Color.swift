@@ -1,10 +1,15 @@
 /// An sRGB colour with opacity; components from 0 to 1.
 public struct Color: Sendable, Hashable {
+  /// From 0 to 1.
   public var red: Double
+  /// From 0 to 1.
   public var green: Double
+  /// From 0 to 1.
   public var blue: Double
+  /// From 0, invisible, to 1.
   public var opacity: Double
 
+  /// A colour of its components.
   public init(red: Double, green: Double, blue: Double, opacity: Double = 1) {
     self.red = red
     self.green = green

@@ -9,11 +9,14 @@ import ApusCore
 /// try ConfusionMatrix(predicted: [0, 1, 1], actual: [0, 1, 0], classes: ["cat", "dog"]).write(to: "confusion.png")
 /// ```
 public struct ConfusionMatrix: Picture {
+  /// The headline; the accuracy stands below it.
   public var title: String
   /// `counts[actual][predicted]`.
   public let counts: [[Int]]
+  /// The classes' names.
   public let classes: [String]
 
+  /// A matrix of given counts.
   /// - Throws: `ApusError` unless `counts` is square, not negative and as large as `classes`, with 1 to 200 classes.
   public init(title: String = "Confusion matrix", counts: [[Int]], classes: [String]) throws {
     guard (1...200).contains(classes.count) else {
@@ -49,8 +52,9 @@ public struct ConfusionMatrix: Picture {
     try self.init(title: title, counts: counts, classes: classes)
   }
 
-  /// How many examples were counted, and how many of them were classified rightly.
+  /// How many examples were counted.
   public var total: Int { counts.reduce(0) { $0 + $1.reduce(0, +) } }
+  /// How many examples were classified rightly.
   public var correct: Int { counts.indices.reduce(0) { $0 + counts[$1][$1] } }
 
   /// The share of a class's examples that were recognised; nil for a class without examples.

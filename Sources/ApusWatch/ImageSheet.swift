@@ -11,12 +11,14 @@ public struct ImageSheet: Picture {
   public struct Item: Sendable {
     /// Gray values row by row, 0 to 1; others are cut off.
     public var pixels: [Float]
+    /// The predicted class's name.
     public var predicted: String
     /// The true class, nil when it is not known.
     public var actual: String?
     /// The predicted class's probability, 0 to 1, if it is to be shown.
     public var confidence: Double?
 
+    /// An image with what is known of it.
     public init(pixels: [Float], predicted: String, actual: String? = nil, confidence: Double? = nil) {
       self.pixels = pixels
       self.predicted = predicted
@@ -24,20 +26,26 @@ public struct ImageSheet: Picture {
       self.confidence = confidence
     }
 
+    /// Whether the true class is known and another was predicted.
     public var isWrong: Bool { actual.map { $0 != predicted } ?? false }
   }
 
+  /// The headline.
   public var title: String
+  /// A line below it.
   public var subtitle: String?
+  /// The images in reading order.
   public let items: [Item]
-  /// The images' size in pixels.
+  /// The images' width in pixels.
   public let pixelColumns: Int
+  /// The images' height in pixels.
   public let pixelRows: Int
   /// Images in one row of the sheet.
   public let columns: Int
   /// True where 1 means ink (as in MNIST): such images are shown dark on white.
   public var showsInkDark: Bool
 
+  /// A sheet of images of one size.
   /// - Throws: `ApusError` when an image has not `pixelColumns` × `pixelRows` pixels, a size is not positive, or the
   ///   sheet would have more than 2,000 images.
   public init(

@@ -11,17 +11,22 @@ public struct LearningCurves: Picture {
   /// How the loss axis is divided.
   public enum LossScale: Sendable { case automatic, linear, logarithmic }
 
+  /// The headline, if any.
   public var title: String?
   /// Mean loss per epoch.
   public var trainLoss: [Double]
+  /// The same for validation data.
   public var validationLoss: [Double]
   /// Share of right answers per epoch, 0 to 1.
   public var trainAccuracy: [Double]
+  /// The same for validation data.
   public var validationAccuracy: [Double]
   /// The number of the first epoch.
   public var firstEpoch: Int
+  /// How the loss axis is divided.
   public var lossScale: LossScale
 
+  /// Curves over epochs `firstEpoch`, `firstEpoch + 1`, …; they may differ in length.
   public init(
     title: String? = nil, trainLoss: [Double], validationLoss: [Double] = [], trainAccuracy: [Double] = [],
     validationAccuracy: [Double] = [], firstEpoch: Int = 1, lossScale: LossScale = .automatic

@@ -29,8 +29,9 @@ static void M(add_values)(const struct group *g, int64_t first, int64_t last, co
   CK_ROWS(sum[j] += x[at + j]);
 }
 
-static void M(add_deviations)(const struct group *g, int64_t first, int64_t last, const T *x, const T *mean, T *sum) {
-  CK_ROWS(const T d = x[at + j] - mean[j]; sum[j] += d * d);
+static void M(add_deviations)(const struct group *g, int64_t first, int64_t last, const T *x, const T *centre, T *sum,
+                              T *squares) {
+  CK_ROWS(const T d = x[at + j] - centre[j]; sum[j] += d; squares[j] += d * d);
 }
 
 static void M(add_gradients)(const struct group *g, int64_t first, int64_t last, const T *x, const T *dy,
@@ -51,26 +52,39 @@ static void M(spread)(const struct group *g, const double *channels, T *lanes) {
     for (int64_t l = 0; l < g->lanes; l++) lanes[j + l] = (T)channels[l];
 }
 
-// Mean and summed squared deviation of each channel over samples begin..<end. Chunks that fit the cache get exact
-// statistics of their own, which are merged (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for
-// computing sample variances", 1979).
+// Mean and summed squared deviation of each channel over samples begin..<end. Sums are taken of deviations from a
+// centre: of the first chunk its own mean, of later ones the mean so far (where that is far off, the distance itself
+// dominates the variance). Chunks are merged as in Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm
+// for computing sample variances", 1979.
 static void M(statistics)(const struct group *g, int64_t begin, int64_t end, const void *input, double *mean,
                           double *squares) {
   const T *x = (const T *)input + g->offset;
-  T lanes[LANES], centre[LANES];
+  T sum_lanes[LANES], square_lanes[LANES], centre[LANES];
   double chunk_mean[LANES], chunk_squares[LANES], seen = 0;
   for (int64_t l = 0; l < g->lanes; l++) mean[l] = squares[l] = 0;
   for (struct chunk c = first_chunk(g, begin, end); c.sample < end; c = next_chunk(g, c, end)) {
     double count = chunk_count(g, &c);
-    memset(lanes, 0, sizeof(T) * (size_t)g->width);
-    for (int64_t s = c.sample; s < c.sample_end; s++) M(add_values)(g, c.row, c.row_end, x + s * g->sample, lanes);
-    M(fold)(g, lanes, chunk_mean);
-    for (int64_t l = 0; l < g->lanes; l++) chunk_mean[l] /= count;
-    M(spread)(g, chunk_mean, centre);
-    memset(lanes, 0, sizeof(T) * (size_t)g->width);
+    memset(sum_lanes, 0, sizeof(T) * (size_t)g->width);
+    memset(square_lanes, 0, sizeof(T) * (size_t)g->width);
+    if (seen == 0) {
+      for (int64_t s = c.sample; s < c.sample_end; s++)
+        M(add_values)(g, c.row, c.row_end, x + s * g->sample, sum_lanes);
+      M(fold)(g, sum_lanes, chunk_mean);
+      for (int64_t l = 0; l < g->lanes; l++) chunk_mean[l] /= count;
+      M(spread)(g, chunk_mean, centre);
+      memset(sum_lanes, 0, sizeof(T) * (size_t)g->width);
+    } else {
+      M(spread)(g, mean, centre);
+    }
     for (int64_t s = c.sample; s < c.sample_end; s++)
-      M(add_deviations)(g, c.row, c.row_end, x + s * g->sample, centre, lanes);
-    M(fold)(g, lanes, chunk_squares);
+      M(add_deviations)(g, c.row, c.row_end, x + s * g->sample, centre, sum_lanes, square_lanes);
+    M(fold)(g, sum_lanes, chunk_mean);
+    M(fold)(g, square_lanes, chunk_squares);
+    for (int64_t l = 0; l < g->lanes; l++) {
+      double off = chunk_mean[l] / count;
+      chunk_squares[l] = CK_MAX(0, chunk_squares[l] - off * chunk_mean[l]);
+      chunk_mean[l] = (double)centre[l] + off;
+    }
     merge_statistics(g->lanes, mean, squares, seen, chunk_mean, chunk_squares, count);
     seen += count;
   }

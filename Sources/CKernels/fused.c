@@ -3,16 +3,17 @@
 
 #include <stdlib.h>
 
-enum { TILE = 1024, MAX_INSTRUCTIONS = 256, MAX_ELEMENT = 8 };
+enum { TILE = 1024, MAX_INSTRUCTIONS = 256, SLOT_PADDING = 192, STACK_BYTES = 1 << 16 };
 
-enum shape { UNARY, BINARY, TERNARY, SELECT, COPY };
+enum shape { UNARY, BINARY, TERNARY, SELECT, CHOOSE, COPY };
 
 // An operand with its address worked out: at `base`, advancing `step` bytes an element. Registers are numbered, since
 // each thread has its own.
 struct place {
   const char *base;
   int64_t step;
-  int32_t reg;  // -1: not a register
+  int32_t reg;     // -1: not a register
+  int32_t source;  // input or output number, -1: neither
 };
 
 struct step {
@@ -25,13 +26,16 @@ struct step {
   } kernel;
   int64_t size;  // of an element of the result
   struct place sources[3], destination;
-  bool fills;  // all sources are scalars: computed once, then spread over the tile
+  bool scalar[3];
+  bool fills;    // all sources are scalars: computed once, then spread over the tile
+  bool detours;  // the destination is a source of another element size: written elsewhere, then copied
 };
 
 struct plan {
-  int64_t n, registers;
-  int32_t count;
-  struct step steps[MAX_INSTRUCTIONS];
+  int64_t n, slot;          // elements; bytes from one register to the next
+  int32_t count, registers; // the program's registers, those that hold outputs back, and last the detour
+  _Atomic bool failed;
+  struct step steps[2 * MAX_INSTRUCTIONS];
 };
 
 static int source_count(ck_op op) {
@@ -70,9 +74,8 @@ static bool find_kernel(const ck_instruction *in, struct step *step, const bool 
   }
   switch (op) {
     case CK_SELECT:
-      // The kernel reads its condition as a vector: a lone condition is spread like other scalar results.
-      step->shape = SELECT;
-      if (a) return false;
+      step->shape = a ? CHOOSE : SELECT;
+      if (a) return ck_dtype_size(in->dtype) > 0;
       return (step->kernel.select = ck_select_serial(ck_dtype_size(in->dtype), mode_of(b, c))) != NULL;
     case CK_CAST:
       step->shape = UNARY;
@@ -91,7 +94,7 @@ static int resolve_source(const ck_fused_program *p, ck_operand operand, ck_dtyp
                           const void *const *inputs, struct place *place, bool *scalar) {
   int64_t size = ck_dtype_size(dtype);
   int32_t i = operand.index;
-  *place = (struct place){.reg = -1};
+  *place = (struct place){.reg = -1, .source = -1};
   *scalar = false;
   switch (operand.place) {
     case CK_PLACE_REGISTER:
@@ -103,6 +106,7 @@ static int resolve_source(const ck_fused_program *p, ck_operand operand, ck_dtyp
       *scalar = p->input_is_scalar[i] != 0;
       place->base = inputs ? inputs[i] : NULL;
       place->step = *scalar ? 0 : size;
+      place->source = i;
       return CK_OK;
     case CK_PLACE_IMMEDIATE:
       if (i < 0 || i >= p->immediate_count) return CK_BAD_SHAPE;
@@ -113,6 +117,27 @@ static int resolve_source(const ck_fused_program *p, ck_operand operand, ck_dtyp
   }
 }
 
+// An output that shares memory with an input is written at the end of the tile if the input is read after it.
+static void hold_back_outputs(struct plan *plan) {
+  int32_t program_steps = plan->count;
+  for (int32_t i = 0; i < program_steps; i++) {
+    struct place *to = &plan->steps[i].destination;
+    if (to->reg >= 0 || !to->base) continue;
+    bool read_later = false;
+    for (int32_t later = i + 1; later < program_steps; later++)
+      for (int s = 0; s < 3; s++) {
+        const struct place *from = &plan->steps[later].sources[s];
+        if (from->source >= 0 && from->base == to->base) read_later = true;
+      }
+    if (!read_later) continue;
+    struct step *copy = &plan->steps[plan->count++];
+    *copy = (struct step){.shape = COPY, .size = plan->steps[i].size, .destination = *to};
+    *to = (struct place){.reg = plan->registers++, .step = copy->size, .source = -1};
+    copy->sources[0] = *to;
+    copy->sources[1].reg = copy->sources[2].reg = -1;
+  }
+}
+
 static int make_plan(const ck_fused_program *p, const void *const *inputs, void *const *outputs, struct plan *plan) {
   if (p->instruction_count < 0 || p->instruction_count > MAX_INSTRUCTIONS) return CK_BAD_SHAPE;
   if (p->register_count < 0 || p->register_count > MAX_INSTRUCTIONS) return CK_BAD_SHAPE;
@@ -120,22 +145,26 @@ static int make_plan(const ck_fused_program *p, const void *const *inputs, void 
   for (int i = 0; i < p->register_count; i++) written[i] = -1;
   plan->count = p->instruction_count;
   plan->registers = p->register_count;
+  int64_t largest = 1;
   for (int i = 0; i < p->instruction_count; i++) {
     const ck_instruction *in = &p->instructions[i];
     struct step *step = &plan->steps[i];
-    bool scalar[3] = {true, true, true};
-    int sources = source_count(in->op);
-    step->fills = true;
-    for (int s = 0; s < sources; s++) {
-      int status = resolve_source(p, in->sources[s], source_dtype(in, s), written, inputs, &step->sources[s], &scalar[s]);
-      if (status) return status;
-      if (!scalar[s]) step->fills = false;
-    }
-    if (!find_kernel(in, step, scalar)) return CK_UNSUPPORTED;
+    *step = (struct step){.fills = true, .scalar = {true, true, true}};
+    for (int s = 0; s < 3; s++) step->sources[s].reg = step->sources[s].source = -1;
     ck_dtype result = result_dtype(in);
-    int32_t to = in->destination.index;
     step->size = ck_dtype_size(result);
-    step->destination = (struct place){.reg = -1, .step = step->size};
+    largest = CK_MAX(largest, step->size);
+    int32_t to = in->destination.index;
+    for (int s = 0; s < source_count(in->op); s++) {
+      ck_dtype dtype = source_dtype(in, s);
+      int status = resolve_source(p, in->sources[s], dtype, written, inputs, &step->sources[s], &step->scalar[s]);
+      if (status) return status;
+      if (!step->scalar[s]) step->fills = false;
+      bool same = in->destination.place == CK_PLACE_REGISTER && step->sources[s].reg == to;
+      if (same && ck_dtype_size(dtype) != step->size) step->detours = true;
+    }
+    if (!find_kernel(in, step, step->scalar)) return CK_UNSUPPORTED;
+    step->destination = (struct place){.reg = -1, .step = step->size, .source = -1};
     if (in->destination.place == CK_PLACE_REGISTER && to >= 0 && to < p->register_count) {
       step->destination.reg = to;
       written[to] = (int)result;
@@ -146,6 +175,9 @@ static int make_plan(const ck_fused_program *p, const void *const *inputs, void 
       return CK_BAD_SHAPE;
     }
   }
+  hold_back_outputs(plan);
+  plan->registers++;
+  plan->slot = TILE * largest + SLOT_PADDING;
   return CK_OK;
 }
 
@@ -155,17 +187,26 @@ static void run_step(const struct step *step, int64_t n, const char *const *from
     case UNARY: step->kernel.unary(count, from[0], to); break;
     case BINARY: step->kernel.binary(count, from[0], from[1], to); break;
     case TERNARY: step->kernel.ternary(count, from[0], from[1], from[2], to); break;
-    case SELECT: step->kernel.select(count, (const uint8_t *)from[0], from[1], from[2], to); break;
+    case SELECT: step->kernel.select(count, from[0], from[1], from[2], to); break;
     case COPY: memmove(to, from[0], (size_t)(count * step->size)); break;
+    case CHOOSE: {
+      int s = *from[0] ? 1 : 2;
+      if (step->scalar[s])
+        ck_fill_serial(step->size, n, from[s], to);
+      else
+        memmove(to, from[s], (size_t)(n * step->size));
+      return;
+    }
   }
   if (step->fills && n > 1) {
-    uint64_t value;
+    uint64_t value = 0;
     memcpy(&value, to, (size_t)step->size);
     ck_fill_serial(step->size, n, &value, to);
   }
 }
 
 static void run_tiles(const struct plan *plan, int64_t begin, int64_t end, char *registers) {
+  const int64_t slot = plan->slot;
   for (int64_t start = begin; start < end; start += TILE) {
     int64_t n = CK_MIN(TILE, end - start);
     for (int32_t i = 0; i < plan->count; i++) {
@@ -173,41 +214,33 @@ static void run_tiles(const struct plan *plan, int64_t begin, int64_t end, char 
       const char *from[3];
       for (int s = 0; s < 3; s++) {
         const struct place *place = &step->sources[s];
-        from[s] = place->reg >= 0 ? registers + place->reg * TILE * MAX_ELEMENT : place->base + start * place->step;
+        from[s] = place->reg >= 0 ? registers + place->reg * slot : place->base + start * place->step;
       }
-      const struct place *to = &step->destination;
-      run_step(step, n, from,
-               to->reg >= 0 ? registers + to->reg * TILE * MAX_ELEMENT : (char *)to->base + start * to->step);
+      const struct place *place = &step->destination;
+      char *to = place->reg >= 0 ? registers + place->reg * slot : (char *)place->base + start * place->step;
+      char *detour = registers + (plan->registers - 1) * slot;
+      run_step(step, n, from, step->detours ? detour : to);
+      if (step->detours) memcpy(to, detour, (size_t)(n * step->size));
     }
   }
 }
 
-struct fused_call {
-  const struct plan *plan;
-  int64_t grain;
-};
-
-enum { STACK_REGISTERS = 8 };
-
 static void tiles_range(void *context, int64_t begin, int64_t end) {
-  const struct plan *plan = context;
+  struct plan *plan = context;
   begin *= TILE;
   end = CK_MIN(end * TILE, plan->n);
-  if (plan->registers <= STACK_REGISTERS) {
-    _Alignas(64) char registers[STACK_REGISTERS * TILE * MAX_ELEMENT];
+  int64_t bytes = plan->registers * plan->slot;
+  if (bytes <= STACK_BYTES) {
+    _Alignas(64) char registers[STACK_BYTES];
     run_tiles(plan, begin, end, registers);
     return;
   }
-  // Kept by the thread for its next program.
-  static _Thread_local char *kept = NULL;
-  static _Thread_local int64_t kept_registers = 0;
-  if (kept_registers < plan->registers) {
-    free(kept);
-    kept = aligned_alloc(64, (size_t)(plan->registers * TILE * MAX_ELEMENT));
-    kept_registers = kept ? plan->registers : 0;
-    if (!kept) abort();
-  }
-  run_tiles(plan, begin, end, kept);
+  char *registers = malloc((size_t)bytes);
+  if (registers)
+    run_tiles(plan, begin, end, registers);
+  else
+    plan->failed = true;
+  free(registers);
 }
 
 int ck_fused_check(const ck_fused_program *program) {
@@ -220,7 +253,8 @@ int ck_fused_run(const ck_fused_program *program, const void *const *inputs, voi
   int status = make_plan(program, inputs, outputs, &plan);
   if (status || n <= 0) return status;
   plan.n = n;
+  plan.failed = false;
   int64_t tiles = (n + TILE - 1) / TILE;
   ck_parallel_for(tiles, CK_MAX(1, CK_GRAIN_LIGHT / TILE / CK_MAX(1, plan.count)), tiles_range, &plan);
-  return CK_OK;
+  return plan.failed ? CK_NO_MEMORY : CK_OK;
 }

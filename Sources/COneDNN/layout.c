@@ -132,6 +132,17 @@ apus_dnn_status dnnDescriptorAny(int rank, const int64_t *dims, dnnl_memory_desc
 #endif
 }
 
+/// Makes a layout of a descriptor, which it takes over.
+static apus_dnn_status takeDescriptor(dnnl_memory_desc_t *memory, apus_dnn_layout_t *result) {
+#if APUS_DNN_V3
+  apus_dnn_status made = dnnLayoutFrom(*memory, result);
+#else
+  apus_dnn_status made = dnnLayoutFrom(memory, result);
+#endif
+  dnnDescriptorDestroy(memory);
+  return made;
+}
+
 apus_dnn_status apus_dnn_layout_create(
     int rank, const int64_t *dims, const int64_t *strides, apus_dnn_layout_t *result) {
   if (rank < 1 || rank > APUS_DNN_MAX_RANK) {
@@ -156,13 +167,27 @@ apus_dnn_status apus_dnn_layout_create(
   dnnl_status_t status = dnnl_memory_desc_init_by_strides(&memory, rank, dims, dnnl_f32, chosen);
 #endif
   if (status != dnnl_success) return dnnCheck(status, "layout");
+  return takeDescriptor(&memory, result);
+}
+
+apus_dnn_status apus_dnn_layout_channels(const int64_t dims[4], int64_t block, apus_dnn_layout_t *result) {
+  if (block == 1) return apus_dnn_layout_create(4, dims, NULL, result);
+  if (block == dims[1]) {
+    const int64_t strides[4] = {dims[1] * dims[2] * dims[3], 1, dims[3] * dims[1], dims[1]};
+    return apus_dnn_layout_create(4, dims, strides, result);
+  }
+  if (block != 8 && block != 16) {
+    return dnnFail(APUS_DNN_UNSUPPORTED, "layout: no blocks of %lld channels", (long long)block);
+  }
+  dnnl_format_tag_t tag = block == 8 ? dnnl_aBcd8b : dnnl_aBcd16b;
+  dnnl_memory_desc_t memory;
 #if APUS_DNN_V3
-  apus_dnn_status made = dnnLayoutFrom(memory, result);
+  dnnl_status_t status = dnnl_memory_desc_create_with_tag(&memory, 4, dims, dnnl_f32, tag);
 #else
-  apus_dnn_status made = dnnLayoutFrom(&memory, result);
+  dnnl_status_t status = dnnl_memory_desc_init_by_tag(&memory, 4, dims, dnnl_f32, tag);
 #endif
-  dnnDescriptorDestroy(&memory);
-  return made;
+  if (status != dnnl_success) return dnnCheck(status, "layout");
+  return takeDescriptor(&memory, result);
 }
 
 apus_dnn_layout_t apus_dnn_layout_retain(apus_dnn_layout_t layout) {

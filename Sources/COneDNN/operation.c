@@ -3,6 +3,15 @@
 
 #include "internal.h"
 
+int omp_get_max_threads(void);
+void omp_set_num_threads(int count);
+
+int apus_dnn_use_threads(int count) {
+  int before = omp_get_max_threads();
+  if (count >= 1 && count != before) omp_set_num_threads(count);
+  return before;
+}
+
 int apus_dnn_version(void) {
   const dnnl_version_t *version = dnnl_version();
   return version->major * 10000 + version->minor * 100 + version->patch;

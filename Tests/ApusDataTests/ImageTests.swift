@@ -125,6 +125,34 @@ import Testing
     #expect(message { try ImageReader.tensor(paper, fitting: .init(width: -1, height: 4)) }.contains("positive"))
   }
 
+  /// A digit of the built-in set, enlarged and drawn dark on light paper with wide borders, comes back as itself.
+  @Test func drawnDigitsAreRecovered() throws {
+    let original = try Datasets.digits().train.element(at: 0).inputs
+    let pixels = values(original, as: Float.self).map { UInt8($0 * 255) }
+    // The rows and columns that have ink: those that cropping finds again.
+    let (left, right) = (1, 6)
+    #expect((0..<64).allSatisfy { pixels[$0] < 64 || (left...right).contains($0 % 8) })
+    let (size, border) = (20 * 8, 37)
+    let side = size + 2 * border
+    var paper = [UInt8](repeating: 255, count: side * side)
+    for y in 0..<size {
+      for x in 0..<size { paper[(y + border) * side + x + border] = 255 - pixels[y / 20 * 8 + x / 20] }
+    }
+    let again = try values(ImageReader.tensor(image(paper, side, side), fitting: .opticalDigits), as: Float.self)
+    for y in 0..<8 {
+      for x in 0..<8 {
+        // Faint edges outside the box of the ink are lost, the ink itself is not.
+        let expected = (left...right).contains(x) ? Float(pixels[y * 8 + x]) / 255 : 0
+        #expect(abs(again[y * 8 + x] - expected) < 0.01)
+      }
+    }
+    let large = try ImageReader.tensor(image(paper, side, side), fitting: .mnist)
+    #expect(large.shape == [1, 28, 28])
+    let rows = values(large, as: Float.self)
+    #expect(rows[..<(4 * 28)].allSatisfy { $0 == 0 } && rows[(24 * 28)...].allSatisfy { $0 == 0 })
+    #expect(rows[(4 * 28)..<(24 * 28)].contains { $0 > 0.9 })
+  }
+
   @Test func readsFiles() throws {
     try withFolder { folder in
       try image([10, 20, 30, 40], 2, 2).write(to: folder + "a.png")

@@ -30,14 +30,28 @@ struct ReverseSweep {
     arrived[key] = slots
   }
 
-  /// Runs to the leaves. `leaf` is given each leaf's node and its whole gradient.
+  /// Runs to the leaves, which get their whole gradients.
   mutating func run(_ leaf: (Node, Tensor) -> Void) throws {
+    try run(isEnd: { $0.leaf != nil }, leaf)
+  }
+
+  /// Runs to the nodes of `targets` alone.
+  /// - Returns: a gradient for each; nil where nothing arrived.
+  mutating func run(to targets: [Tensor]) throws -> [Tensor?] {
+    var found: [ObjectIdentifier: Tensor] = [:]
+    let ends = Set(targets.compactMap { $0.node.map { ObjectIdentifier($0) } })
+    try run(isEnd: { ends.contains(ObjectIdentifier($0)) }) { found[ObjectIdentifier($0)] = $1 }
+    return targets.map { target in target.node.flatMap { found[ObjectIdentifier($0)] } }
+  }
+
+  private mutating func run(isEnd: (Node) -> Bool, _ end: (Node, Tensor) -> Void) throws {
     while let node = pending.pop() {
       guard let gradients = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
-      if node.leaf != nil {
-        if let gradient = gradients[0] { leaf(node, gradient) }
+      if isEnd(node) {
+        if let gradient = gradients[0] { end(node, gradient) }
         continue
       }
+      if node.leaf != nil { continue }
       let saved = try node.residuals()
       if !retainGraph { node.release() }
       let context = VJPContext(outputGradients: gradients, node: node, saved: saved)
@@ -155,15 +169,10 @@ enum Autograd {
   static func gradients(
     of output: Tensor, seed gradient: Tensor?, for leaves: [Tensor], retainGraph: Bool, createGraph: Bool
   ) throws -> [Tensor?] {
-    var found: [ObjectIdentifier: Tensor] = [:]
-    if output.node != nil {
-      var sweep = ReverseSweep(retainGraph: retainGraph)
-      sweep.add(try seed(output, gradient, operation: "gradient"), to: output)
-      try recording(createGraph) {
-        try sweep.run { node, gradient in found[ObjectIdentifier(node)] = gradient }
-      }
-    }
-    return leaves.map { leaf in leaf.node.flatMap { found[ObjectIdentifier($0)] } }
+    guard output.node != nil else { return Array(repeating: nil, count: leaves.count) }
+    var sweep = ReverseSweep(retainGraph: retainGraph)
+    sweep.add(try seed(output, gradient, operation: "gradient"), to: output)
+    return try recording(createGraph) { try sweep.run(to: leaves) }
   }
 
   private static func recording<R>(_ enabled: Bool, _ body: () throws -> R) rethrows -> R {

@@ -29,7 +29,7 @@ struct ReferenceArray {
     self.elements = elements
   }
   init(_ type: TensorType, _ values: [Double]) { self.init(type, .real(values)) }
-  init(_ type: TensorType, _ values: [Int64]) { self.init(type, .integer(values)) }
+  init(_ type: TensorType, integers values: [Int64]) { self.init(type, .integer(values)) }
 
   /// The elements of a floating-point tensor.
   /// - Throws: ``ApusError`` (dtype) for the others.
@@ -61,7 +61,7 @@ struct ReferenceArray {
       return ReferenceArray(type, positions.map { $0.map { values[$0] } ?? other })
     case .integer(let values):
       let other = fill.intValue
-      return ReferenceArray(type, positions.map { $0.map { values[$0] } ?? other })
+      return ReferenceArray(type, integers: positions.map { $0.map { values[$0] } ?? other })
     case .complex(let values):
       let other = Complex(real: fill.doubleValue, imaginary: 0)
       return ReferenceArray(type, .complex(positions.map { $0.map { values[$0] } ?? other }))

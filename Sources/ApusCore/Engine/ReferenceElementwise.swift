@@ -16,7 +16,7 @@ enum ReferenceElementwise {
   static func map(
     _ x: ReferenceArray, _ real: (Double) -> Double, integer: (Int64) -> Int64
   ) throws -> ReferenceArray {
-    if case .integer(let values) = x.elements { return ReferenceArray(x.type, values.map(integer)) }
+    if case .integer(let values) = x.elements { return ReferenceArray(x.type, integers: values.map(integer)) }
     return try map(x, real)
   }
 
@@ -33,7 +33,7 @@ enum ReferenceElementwise {
     _ a: ReferenceArray, _ b: ReferenceArray, _ real: (Double, Double) -> Double, integer: (Int64, Int64) -> Int64
   ) throws -> ReferenceArray {
     switch (a.elements, b.elements) {
-    case (.integer(let x), .integer(let y)): ReferenceArray(a.type, Swift.zip(x, y).map(integer))
+    case (.integer(let x), .integer(let y)): ReferenceArray(a.type, integers: Swift.zip(x, y).map(integer))
     case (.real(let x), .real(let y)): ReferenceArray(a.type, Swift.zip(x, y).map(real))
     default: throw ApusError(.dtype, "not defined on \(a.type.dtype) with \(b.type.dtype)")
     }
@@ -74,7 +74,7 @@ enum ReferenceElementwise {
   static func logical(
     _ a: ReferenceArray, _ b: ReferenceArray, _ output: TensorType, _ function: (Bool, Bool) -> Bool
   ) -> ReferenceArray {
-    ReferenceArray(output, Swift.zip(a.truths, b.truths).map { function($0, $1) ? 1 : 0 })
+    ReferenceArray(output, integers: Swift.zip(a.truths, b.truths).map { function($0, $1) ? 1 : 0 })
   }
 
   static func compare(
@@ -90,7 +90,7 @@ enum ReferenceElementwise {
         : Swift.zip(x, y).map { holds(comparison, $0, $1) }
     default: throw ApusError(.dtype, "not defined on \(a.type.dtype) with \(b.type.dtype)")
     }
-    return ReferenceArray(output, bools.map { $0 ? 1 : 0 })
+    return ReferenceArray(output, integers: bools.map { $0 ? 1 : 0 })
   }
 
   private static func holds<T: Comparable>(_ comparison: Compare.Comparison, _ a: T, _ b: T) -> Bool {

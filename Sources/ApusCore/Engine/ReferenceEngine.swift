@@ -19,20 +19,12 @@ public final class ReferenceEngine: Engine {
   private init() {}
 
   public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
-    if case .custom(let custom) = primitive { return try execute(custom, inputs) }
+    if case .custom(let custom) = primitive {
+      return try withEngine(self) { try custom.evaluate(inputs.map { Tensor($0) }).map(\.storage) }
+    }
     let results = try evaluate(primitive, inputs.map { ReferenceArray($0) }, outputs)
     precondition(results.count == outputs.count, "\(primitive.name) gave \(results.count) results")
     return try zip(results, outputs).map { try ReferenceArray($1, $0.elements).stored() }
-  }
-
-  /// A user's primitive is what its decomposition says.
-  private func execute(_ custom: CustomPrimitive, _ inputs: [Storage]) throws -> [Storage] {
-    try withEngine(self) {
-      guard let results = custom.decomposition(inputs.map { Tensor($0) }) else {
-        throw ApusError(.unsupported, "the reference engine runs user-defined primitives by their decomposition; it has none")
-      }
-      return results.map(\.storage)
-    }
   }
 
   // One case a primitive, so as long as the enum is.
@@ -65,7 +57,7 @@ public final class ReferenceEngine: Engine {
     case .erf: return [try Wise.map(x[0], Glibc.erf)]
     case .sigmoid: return [try Wise.map(x[0], Wise.sigmoid)]
     case .relu: return [try Wise.map(x[0], { Wise.maximum($0, 0) }, integer: { Swift.max($0, 0) })]
-    case .logicalNot: return [ReferenceArray(output, x[0].truths.map { $0 ? 0 : 1 })]
+    case .logicalNot: return [ReferenceArray(output, integers: x[0].truths.map { $0 ? 0 : 1 })]
 
     // Element-wise, two operands.
     case .add: return [try Wise.zip(x[0], x[1], +, integer: &+)]
@@ -88,8 +80,8 @@ public final class ReferenceEngine: Engine {
     case .iota(let d):
       var numbers: [Int64] = []
       output.shape.forEachIndex { numbers.append(Int64($0[d.axis])) }
-      return [ReferenceArray(output.with(dtype: .int64), numbers).cast(to: output.dtype)]
-    case .dimension(let d): return [ReferenceArray(output, [Int64(x[0].shape[d.axis])])]
+      return [ReferenceArray(output.with(dtype: .int64), integers: numbers).cast(to: output.dtype)]
+    case .dimension(let d): return [ReferenceArray(output, integers: [Int64(x[0].shape[d.axis])])]
 
     // Movement.
     case .reshape: return [ReferenceArray(output, x[0].elements)]
@@ -118,18 +110,18 @@ public final class ReferenceEngine: Engine {
     // Opaque kernels.
     case .matmul: return [try Linear.matmul(x[0], x[1], output)]
     case .convolution(let d):
-      return [try Linear.convolution(x[0], x[1], d.window(x[1].shape), groups: d.groups, output)]
+      return [try Linear.convolution(x[0], x[1], try d.window(x[1].shape), groups: d.groups, output)]
     case .convolutionInputGradient(let d):
-      return [try Linear.convolutionInputGradient(x[0], x[1], d.window(x[1].shape), groups: d.groups, output)]
+      return [try Linear.convolutionInputGradient(x[0], x[1], try d.window(x[1].shape), groups: d.groups, output)]
     case .convolutionWeightGradient(let d):
-      return [try Linear.convolutionWeightGradient(x[0], x[1], d.window(output.shape), groups: d.groups, output)]
+      return [try Linear.convolutionWeightGradient(x[0], x[1], try d.window(output.shape), groups: d.groups, output)]
     case .maxPool(let d): return [Pooling.maxPool(x[0], d.window, output)]
     case .maxPoolGradient(let d): return [try Pooling.maxPoolGradient(x[0], x[1], d.window, output)]
     case .maxPoolGather(let d): return [Pooling.maxPoolGather(x[0], x[1], d.window, output)]
     case .averagePool(let d):
-      return [try Pooling.averagePool(x[0], d.window, d.divisor(x[0].shape), output)]
+      return [try Pooling.averagePool(x[0], d.window, countsPadding: d.countIncludesPadding, output)]
     case .averagePoolGradient(let d):
-      return [try Pooling.averagePoolGradient(x[0], d.window, d.divisor(output.shape), output)]
+      return [try Pooling.averagePoolGradient(x[0], d.window, countsPadding: d.countIncludesPadding, output)]
     case .softmax(let d): return [try Reduction.softmax(x[0], d.axis, logarithm: false)]
     case .logSoftmax(let d): return [try Reduction.softmax(x[0], d.axis, logarithm: true)]
     case .batchNorm(let d):
@@ -142,7 +134,7 @@ public final class ReferenceEngine: Engine {
     case .randomUniform: return try ReferenceRandom.uniform(x[0], outputs)
     case .randomNormal: return try ReferenceRandom.normal(x[0], outputs)
 
-    case .custom: throw ApusError(.unsupported, "user-defined primitives run by their decomposition")
+    case .custom: preconditionFailure("user-defined primitives have been evaluated before")
     }
   }
 }
@@ -155,7 +147,8 @@ extension ReferenceArray {
     } else if type.dtype.isFloatingPoint {
       self.init(type, Array(repeating: value.doubleValue, count: count))
     } else {
-      self.init(type, Array(repeating: type.dtype == .bool ? (value.boolValue ? 1 : 0) : value.intValue, count: count))
+      let number = type.dtype == .bool ? (value.boolValue ? 1 : 0) : value.intValue
+      self.init(type, integers: Array(repeating: number, count: count))
     }
   }
 }

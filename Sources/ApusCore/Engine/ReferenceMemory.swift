@@ -27,7 +27,7 @@ extension ReferenceArray {
       elements = .complex(load((Double, Double).self) { Complex(real: $0.0, imaginary: $0.1) })
     case .float8e4m3fn: elements = .real(load(UInt8.self) { NarrowFloat.e4m3fn.decode(UInt16($0)) })
     case .float8e5m2: elements = .real(load(UInt8.self) { NarrowFloat.e5m2.decode(UInt16($0)) })
-    case .int4: elements = .integer(storage.nibbles.map { Int64($0 << 4) << 56 >> 60 })
+    case .int4: elements = .integer(storage.nibbles.map { Int64(Int8(bitPattern: $0 << 4) >> 4) })
     case .uint4: elements = .integer(storage.nibbles.map { Int64($0) })
     }
   }
@@ -84,7 +84,7 @@ extension ReferenceArray {
   /// integer wraps; anything to bool asks whether it is not zero; complex to real drops the imaginary part.
   func cast(to dtype: DType) -> ReferenceArray {
     let target = type.with(dtype: dtype)
-    if dtype == .bool { return ReferenceArray(target, truths.map { $0 ? 1 : 0 }) }
+    if dtype == .bool { return ReferenceArray(target, integers: truths.map { $0 ? 1 : 0 }) }
     let isUnsigned64 = type.dtype == .uint64
     func real(_ value: Int64) -> Double {
       isUnsigned64 ? Double(roundedToOdd: UInt64(bitPattern: value)) : Double(roundedToOdd: value)
@@ -94,7 +94,7 @@ extension ReferenceArray {
     case .real(let values):
       if dtype.isComplex { return ReferenceArray(target, .complex(values.map { Complex(real: $0, imaginary: 0) })) }
       if dtype.isFloatingPoint { return ReferenceArray(target, values) }
-      return ReferenceArray(target, values.map { Self.saturated($0, to: dtype) })
+      return ReferenceArray(target, integers: values.map { Self.saturated($0, to: dtype) })
     case .integer(let values):
       // A float64 takes the nearest value; narrower ones are rounded once more on storing, hence round to odd.
       let convert = dtype == .float64 || dtype == .complex128 ? nearest : real

@@ -61,7 +61,7 @@ enum ReferenceRandom {
     }
     return [
       ReferenceArray(outputs[0], Array(shaped(uniforms).prefix(count))),
-      ReferenceArray(outputs[1], [state64[0], Int64(bitPattern: offset &+ UInt64(blocks))]),
+      ReferenceArray(outputs[1], integers: [state64[0], Int64(bitPattern: offset &+ UInt64(blocks))]),
     ]
   }
 

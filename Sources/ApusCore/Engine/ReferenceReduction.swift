@@ -41,7 +41,7 @@ enum ReferenceReduction {
         // A bool's sum is "any", so it must not wrap to zero on the way.
         result[target] = output.dtype == .bool ? Swift.min(integer(result[target], value), 1) : integer(result[target], value)
       }
-      return ReferenceArray(output, result)
+      return ReferenceArray(output, integers: result)
     }
     let values = try x.reals()
     var result = [Double](repeating: Double(initial), count: count)
@@ -80,7 +80,7 @@ enum ReferenceReduction {
         places.append(Int64(best))
       }
     }
-    return ReferenceArray(output, places)
+    return ReferenceArray(output, integers: places)
   }
 
   /// y = e^(x − m) / Σ e^(x − m) along `axis`, or its logarithm (x − m) − ln Σ e^(x − m), with m the largest x.

@@ -1,21 +1,13 @@
-/// A window sliding over NCHW images, as convolution and pooling use it.
-struct ReferenceWindow {
-  /// Height and width of each.
-  var kernel: (Int, Int)
-  var strides: (Int, Int)
-  var dilation: (Int, Int)
-  /// Rows above and columns left of the image.
-  var padding: (Int, Int)
-
+extension Window {
   /// Calls `body` with each tap of the window of result pixel (row, column) that lies in an image of height × width.
-  func forEachTap(
+  fileprivate func forEachTap(
     row: Int, column: Int, height: Int, width: Int, _ body: (_ tap: (Int, Int), _ y: Int, _ x: Int) -> Void
   ) {
-    for i in 0..<kernel.0 {
-      let y = row * strides.0 - padding.0 + i * dilation.0
+    for i in 0..<kernel.height {
+      let y = row * strides.height - padding.top + i * dilation.height
       guard y >= 0, y < height else { continue }
-      for j in 0..<kernel.1 {
-        let x = column * strides.1 - padding.1 + j * dilation.1
+      for j in 0..<kernel.width {
+        let x = column * strides.width - padding.left + j * dilation.width
         if x >= 0, x < width { body((i, j), y, x) }
       }
     }
@@ -27,7 +19,7 @@ enum ReferenceLinear {
   /// Calls `body` with the places (in the image, the weight and the result) of every product of a convolution
   /// `image` [n, c, h, w] ⋆ `weight` [o, c / groups, kh, kw] → `result` [n, o, h', w'].
   private static func forEachProduct(
-    _ window: ReferenceWindow, groups: Int, image: Shape, weight: Shape, result: Shape, _ body: (Int, Int, Int) -> Void
+    _ window: Window, groups: Int, image: Shape, weight: Shape, result: Shape, _ body: (Int, Int, Int) -> Void
   ) {
     let (height, width) = (image[2], image[3])
     let channels = weight[1]
@@ -39,9 +31,9 @@ enum ReferenceLinear {
             let place = ((n * result[1] + o) * result[2] + row) * result[3] + column
             for c in 0..<channels {
               let plane = (n * image[1] + group * channels + c) * height
-              let taps = (o * channels + c) * window.kernel.0
+              let taps = (o * channels + c) * window.kernel.height
               window.forEachTap(row: row, column: column, height: height, width: width) { tap, y, x in
-                body((plane + y) * width + x, (taps + tap.0) * window.kernel.1 + tap.1, place)
+                body((plane + y) * width + x, (taps + tap.0) * window.kernel.width + tap.1, place)
               }
             }
           }
@@ -51,7 +43,7 @@ enum ReferenceLinear {
   }
 
   static func convolution(
-    _ x: ReferenceArray, _ weight: ReferenceArray, _ window: ReferenceWindow, groups: Int, _ output: TensorType
+    _ x: ReferenceArray, _ weight: ReferenceArray, _ window: Window, groups: Int, _ output: TensorType
   ) throws -> ReferenceArray {
     let (x, w, shapes) = (try x.reals(), try weight.reals(), (x.shape, weight.shape))
     var y = [Double](repeating: 0, count: output.shape.elementCount)
@@ -62,7 +54,7 @@ enum ReferenceLinear {
   }
 
   static func convolutionInputGradient(
-    _ gradient: ReferenceArray, _ weight: ReferenceArray, _ window: ReferenceWindow, groups: Int, _ output: TensorType
+    _ gradient: ReferenceArray, _ weight: ReferenceArray, _ window: Window, groups: Int, _ output: TensorType
   ) throws -> ReferenceArray {
     let (g, w, shapes) = (try gradient.reals(), try weight.reals(), (gradient.shape, weight.shape))
     var x = [Double](repeating: 0, count: output.shape.elementCount)
@@ -73,7 +65,7 @@ enum ReferenceLinear {
   }
 
   static func convolutionWeightGradient(
-    _ x: ReferenceArray, _ gradient: ReferenceArray, _ window: ReferenceWindow, groups: Int, _ output: TensorType
+    _ x: ReferenceArray, _ gradient: ReferenceArray, _ window: Window, groups: Int, _ output: TensorType
   ) throws -> ReferenceArray {
     let (x, g, shapes) = (try x.reals(), try gradient.reals(), (x.shape, gradient.shape))
     var w = [Double](repeating: 0, count: output.shape.elementCount)
@@ -93,7 +85,7 @@ enum ReferenceLinear {
       StridedPositions(batch, strides: batchStrides(left, batch)),
       StridedPositions(batch, strides: batchStrides(right, batch)))
     if case (.integer(let x), .integer(let y)) = (a.elements, b.elements) {
-      return ReferenceArray(output, products(x, y, firsts, rows, depth, columns, 0) { $0 &+ $1 &* $2 })
+      return ReferenceArray(output, integers: products(x, y, firsts, rows, depth, columns, 0) { $0 &+ $1 &* $2 })
     }
     return ReferenceArray(output, products(try a.reals(), try b.reals(), firsts, rows, depth, columns, 0) { $0 + $1 * $2 })
   }
@@ -127,7 +119,7 @@ enum ReferenceLinear {
 enum ReferencePooling {
   /// Calls `body` with each result pixel's place and the places of its window's taps in the image, in row-major order.
   private static func forEachWindow(
-    _ window: ReferenceWindow, image: Shape, result: Shape, _ body: (_ place: Int, _ row: Int, _ column: Int, [Int]) -> Void
+    _ window: Window, image: Shape, result: Shape, _ body: (_ place: Int, _ taps: [Int]) -> Void
   ) {
     let (height, width) = (image[2], image[3])
     var place = 0
@@ -138,7 +130,7 @@ enum ReferencePooling {
           window.forEachTap(row: row, column: column, height: height, width: width) { _, y, x in
             taps.append((plane * height + y) * width + x)
           }
-          body(place, row, column, taps)
+          body(place, taps)
           place += 1
         }
       }
@@ -146,9 +138,9 @@ enum ReferencePooling {
   }
 
   /// Where each window's first largest element is; nil where a window lies in the padding altogether.
-  private static func places(_ x: ReferenceArray, _ window: ReferenceWindow, _ result: Shape) -> [Int?] {
+  private static func places(_ x: ReferenceArray, _ window: Window, _ result: Shape) -> [Int?] {
     var best: [Int?] = []
-    forEachWindow(window, image: x.shape, result: result) { _, _, _, taps in
+    forEachWindow(window, image: x.shape, result: result) { _, taps in
       best.append(
         taps.dropFirst().reduce(taps.first) { best, tap in
           best.map { x.isLarger(tap, than: $0) ? tap : $0 }
@@ -157,13 +149,13 @@ enum ReferencePooling {
     return best
   }
 
-  static func maxPool(_ x: ReferenceArray, _ window: ReferenceWindow, _ output: TensorType) -> ReferenceArray {
+  static func maxPool(_ x: ReferenceArray, _ window: Window, _ output: TensorType) -> ReferenceArray {
     x.picking(places(x, window, output.shape), fill: .double(-.infinity), as: output)
   }
 
   /// Each window's gradient, added to its largest element.
   static func maxPoolGradient(
-    _ x: ReferenceArray, _ gradient: ReferenceArray, _ window: ReferenceWindow, _ output: TensorType
+    _ x: ReferenceArray, _ gradient: ReferenceArray, _ window: Window, _ output: TensorType
   ) throws -> ReferenceArray {
     let g = try gradient.reals()
     var dx = [Double](repeating: 0, count: x.count)
@@ -175,50 +167,34 @@ enum ReferencePooling {
 
   /// `values` where each window of `x` has its largest element.
   static func maxPoolGather(
-    _ x: ReferenceArray, _ values: ReferenceArray, _ window: ReferenceWindow, _ output: TensorType
+    _ x: ReferenceArray, _ values: ReferenceArray, _ window: Window, _ output: TensorType
   ) -> ReferenceArray {
     values.picking(places(x, window, output.shape), as: output)
   }
 
-  /// What each window's sum is divided by: its pixels in the image, or in the padded image, where it may stick out
-  /// at the bottom and right when sizes are rounded up.
-  struct Divisor {
-    var countsPadding: Bool
-    var height: Int
-    var width: Int
-    /// Rows below and columns right of the image.
-    var trailing: (Int, Int)
-
-    func callAsFunction(_ window: ReferenceWindow, row: Int, column: Int, taps: Int) -> Double {
-      guard countsPadding else { return Double(Swift.max(taps, 1)) }
-      let rows = (0..<window.kernel.0).filter {
-        row * window.strides.0 - window.padding.0 + $0 * window.dilation.0 < height + trailing.0
-      }
-      let columns = (0..<window.kernel.1).filter {
-        column * window.strides.1 - window.padding.1 + $0 * window.dilation.1 < width + trailing.1
-      }
-      return Double(Swift.max(rows.count * columns.count, 1))
-    }
+  /// What a window's sum is divided by: all its elements, or those that lie in the image.
+  private static func divisor(_ window: Window, _ taps: [Int], countsPadding: Bool) -> Double {
+    Double(countsPadding ? window.kernel.height * window.kernel.width : taps.count)
   }
 
   static func averagePool(
-    _ x: ReferenceArray, _ window: ReferenceWindow, _ divisor: Divisor, _ output: TensorType
+    _ x: ReferenceArray, _ window: Window, countsPadding: Bool, _ output: TensorType
   ) throws -> ReferenceArray {
     let values = try x.reals()
     var y = [Double](repeating: 0, count: output.shape.elementCount)
-    forEachWindow(window, image: x.shape, result: output.shape) { place, row, column, taps in
-      y[place] = taps.reduce(0) { $0 + values[$1] } / divisor(window, row: row, column: column, taps: taps.count)
+    forEachWindow(window, image: x.shape, result: output.shape) { place, taps in
+      y[place] = taps.reduce(0) { $0 + values[$1] } / divisor(window, taps, countsPadding: countsPadding)
     }
     return ReferenceArray(output, y)
   }
 
   static func averagePoolGradient(
-    _ gradient: ReferenceArray, _ window: ReferenceWindow, _ divisor: Divisor, _ output: TensorType
+    _ gradient: ReferenceArray, _ window: Window, countsPadding: Bool, _ output: TensorType
   ) throws -> ReferenceArray {
     let g = try gradient.reals()
     var dx = [Double](repeating: 0, count: output.shape.elementCount)
-    forEachWindow(window, image: output.shape, result: gradient.shape) { place, row, column, taps in
-      let share = g[place] / divisor(window, row: row, column: column, taps: taps.count)
+    forEachWindow(window, image: output.shape, result: gradient.shape) { place, taps in
+      let share = g[place] / divisor(window, taps, countsPadding: countsPadding)
       for tap in taps { dx[tap] += share }
     }
     return ReferenceArray(output, dx)

@@ -155,7 +155,8 @@ enum Dispatch {
 
   /// Inside `checked` or a trace: records the first error and returns poisoned tensors. Elsewhere: traps with it.
   static func fail(_ error: any Error, _ primitive: Primitive, _ inputs: [Tensor]) -> [Tensor] {
-    let types = (try? primitive.definition.infer(inputs.map(\.type))) ?? [inputs.first?.type ?? TensorType(.float32, [])]
+    let types =
+      (try? primitive.definition.infer(inputs.map(\.type))) ?? [inputs.first?.type ?? TensorType(.float32, [])]
     return types.map { fail(error, type: $0) }
   }
 

@@ -16,11 +16,8 @@ final class DifferentiableCall: Sendable {
         let results = try graph(leaves)
         var sweep = ReverseSweep(retainGraph: recorded)
         for (seed, i) in zip(seeds, indices) { sweep.add(seed, to: results[i]) }
-        var found: [ObjectIdentifier: Tensor] = [:]
-        try ExecutionContext.with({ $0.gradientEnabled = recorded }) {
-          try sweep.run { node, gradient in found[ObjectIdentifier(node)] = gradient }
-        }
-        return leaves.map { leaf in leaf.node.flatMap { found[ObjectIdentifier($0)] } ?? Tensor.zerosLike(leaf.detached()) }
+        let found = try ExecutionContext.with({ $0.gradientEnabled = recorded }) { try sweep.run(to: leaves) }
+        return zip(found, leaves).map { $0 ?? Tensor.zerosLike($1.detached()) }
       }
     }
     let fast = compiled(name: "\(name).pullback") { (operands: [Tensor], seeds: [Tensor]) in

@@ -4,17 +4,21 @@ import ApusCore
 ///
 /// The tensors stand in a fixed order, by custom the inputs first and the targets (labels) last.
 public struct Batch: Sendable {
+  /// All tensors in their order.
   public var tensors: [Tensor]
 
+  /// An element of these tensors, at least one.
   public init(_ tensors: [Tensor]) { self.tensors = tensors }
 
+  /// An element of these tensors, at least one.
   public init(_ tensors: Tensor...) { self.tensors = tensors }
 
-  /// The first tensor.
+  /// The first tensor. An empty element has none: error.
   public var inputs: Tensor { tensors[0] }
 
   /// The last of two or more tensors, nil for data without targets.
   public var targets: Tensor? { tensors.count > 1 ? tensors.last : nil }
 
+  /// Tensor `index`, from 0.
   public subscript(index: Int) -> Tensor { tensors[index] }
 }

@@ -9,6 +9,7 @@ public struct DatasetState: Hashable, Codable, Sendable {
   /// How many elements of the epoch were handed out.
   public var position: Int
 
+  /// A place put together by hand; ``Epoch/Iterator/state`` gives the present one.
   public init(seeds: [UInt64], epoch: Int, position: Int) {
     self.seeds = seeds
     self.epoch = epoch
@@ -79,6 +80,7 @@ extension Epoch {
     }
   }
 
+  /// An iterator that computes on the caller's thread.
   public func makeIterator() -> Iterator { Iterator(self) }
 }
 
@@ -101,8 +103,11 @@ extension Epoch: AsyncSequence {
       state = epoch.start
     }
 
+    /// The next element, nil at the epoch's end.
+    /// - Throws: what the pipeline's functions throw, `CancellationError` after the consumer was cancelled.
     public mutating func next() async throws -> Batch? { try await next(isolation: nil) }
 
+    /// As ``next()``, on the caller's actor.
     public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Batch? {
       guard let element = try await ahead.next(isolation: actor) else { return nil }
       state.position += 1

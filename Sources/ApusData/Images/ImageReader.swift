@@ -4,7 +4,7 @@ import ApusCore
 ///
 /// ```swift
 /// let photo = try ImageReader.read("photo.png")                       // uint8[3, 480, 640]
-/// let digit = try ImageReader.read("seven.png", fitting: .init(width: 28, height: 28))   // float32[1, 28, 28]
+/// let digit = try ImageReader.read("seven.png", fitting: .mnist)         // float32[1, 28, 28]
 /// ```
 public enum ImageReader {
   /// Reads a PNG file as it is.
@@ -37,17 +37,22 @@ public enum ImageReader {
       case contain
     }
 
+    /// Of the result, in pixels.
     public var width: Int
+    /// Of the result, in pixels.
     public var height: Int
     /// 1 or 3.
     public var channels: Int
+    /// Which images are turned into their negatives.
     public var inversion: Inversion
+    /// How other shapes are made to fit.
     public var mode: Mode
     /// Cuts a gray image to what is bright (after the inversion) before it is scaled.
     public var cropsToContent: Bool
     /// Pixels left empty at every side of the result.
     public var margin: Int
 
+    /// What a model takes. `width` and `height` in pixels; the rest as the properties say.
     public init(
       width: Int, height: Int, channels: Int = 1, inversion: Inversion = .automatic, mode: Mode = .stretch,
       cropsToContent: Bool = false, margin: Int = 0
@@ -118,6 +123,12 @@ public enum ImageReader {
 }
 
 extension ImageReader.Fitting {
+  /// As the images of ``Datasets/digits()`` are: 8×8, the digit as large as it can be, centred.
+  public static var opticalDigits: Self { .init(width: 8, height: 8, mode: .contain, cropsToContent: true) }
+
+  /// As MNIST's images are: 28×28, the digit within the inner 20×20, centred (MNIST centres the mass, this the box).
+  public static var mnist: Self { .init(width: 28, height: 28, mode: .contain, cropsToContent: true, margin: 4) }
+
   fileprivate func check() throws {
     try RasterImage.check(width: width, height: height)
     guard channels == 1 || channels == 3 else {

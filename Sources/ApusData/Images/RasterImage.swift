@@ -8,13 +8,16 @@ import CPNG
 /// try photo.gray().resized(width: 28, height: 28).write(to: "small.png")
 /// ```
 public struct RasterImage: Sendable, Hashable {
+  /// In pixels.
   public let width: Int
+  /// In pixels.
   public let height: Int
   /// 1 gray, 2 gray and opacity, 3 RGB, 4 RGB and opacity.
   public let channels: Int
   /// `height` × `width` × `channels` samples, 0 to 255.
   public let samples: [UInt8]
 
+  /// An image of given samples.
   /// - Throws: `ApusError` (argument) unless 1 to 4 channels and `height` × `width` × `channels` samples are given.
   public init(width: Int, height: Int, channels: Int, samples: [UInt8]) throws {
     try RasterImage.check(width: width, height: height)
@@ -66,6 +69,7 @@ extension RasterImage {
   }
 
   /// The image as the bytes of a PNG file.
+  /// - Throws: `ApusError` (argument) when libpng refuses, for lack of memory.
   public func png() throws -> [UInt8] {
     var copy = samples
     return try copy.withUnsafeMutableBufferPointer { samples in
@@ -94,6 +98,7 @@ extension RasterImage {
   }
 
   /// Writes a PNG file, first under a temporary name.
+  /// - Throws: `ApusError` (file) that names the file.
   public func write(to path: String) throws { try FileBytes.write(png(), to: path) }
 }
 

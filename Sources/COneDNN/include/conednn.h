@@ -47,6 +47,9 @@ enum { APUS_DNN_MAX_RANK = 12 };
 /// A layout of the given sizes with these distances, counted in elements; `strides` null means row-major.
 apus_dnn_status apus_dnn_layout_create(
     int rank, const int64_t *dims, const int64_t *strides, apus_dnn_layout_t *result);
+/// The layout of [N,C,H,W] in which `block` channels lie together: 8 or 16 (nChw8c, nChw16c, padded to whole blocks),
+/// C (channels-last), 1 (plain).
+apus_dnn_status apus_dnn_layout_channels(const int64_t dims[4], int64_t block, apus_dnn_layout_t *result);
 apus_dnn_layout_t apus_dnn_layout_retain(apus_dnn_layout_t layout);
 void apus_dnn_layout_release(apus_dnn_layout_t layout);
 
@@ -66,6 +69,12 @@ void apus_dnn_layout_shape(apus_dnn_layout_t layout, int64_t *dims, int64_t *str
 /// How many channels (dimension 1) of an [N,C,H,W] activation lie together, pixels outside them: 8 or 16 for the
 /// layouts nChw8c and nChw16c, C for channels-last, 1 for plain; 0 for any other layout.
 int64_t apus_dnn_layout_channel_block(apus_dnn_layout_t layout);
+
+// ----------------------------------------------------------------------------------------------------------- threads
+
+/// Sets how many threads OpenMP code started from this thread may use, and returns the number before. Operations are
+/// compiled for the number in force when they are made, and must run under the same.
+int apus_dnn_use_threads(int count);
 
 // -------------------------------------------------------------------------------------------------------- operations
 

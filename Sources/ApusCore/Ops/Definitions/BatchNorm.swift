@@ -10,7 +10,8 @@ public struct BatchNorm: PrimitiveDefinition {
   public var residuals: Residuals { [.input0, .input1, .outputs] }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 3)
-    let channels = try ChannelStatistics.check(operands[0], vectors: Array(operands.dropFirst()), ["the scale", "the shift"])
+    let channels = try ChannelStatistics.check(
+      operands[0], vectors: Array(operands.dropFirst()), ["the scale", "the shift"])
     return [operands[0], channels, channels]
   }
 
@@ -111,7 +112,8 @@ public struct BatchNormGradient: PrimitiveDefinition {
 
     /// g less its projections on 1 and on the normalised image: dx / (scale · inverse).
     var projected: Tensor {
-      g - statistics.spread(statistics.overCount(totalG)) - normal * statistics.spread(statistics.overCount(totalGNormal))
+      g - statistics.spread(statistics.overCount(totalG)) - normal
+        * statistics.spread(statistics.overCount(totalGNormal))
     }
   }
 
@@ -221,7 +223,9 @@ struct ChannelStatistics {
     }
   }
 
-  static let sampleShapes: [(Shape, Shape)] = [([4, 3], [3]), ([3, 2, 4], [2]), ([2, 3, 2, 2], [3]), ([1, 1, 2, 3], [1])]
+  static let sampleShapes: [(Shape, Shape)] = [
+    ([4, 3], [3]), ([3, 2, 4], [2]), ([2, 3, 2, 2], [3]), ([1, 1, 2, 3], [1]),
+  ]
 }
 
 extension VJPContext {

@@ -108,8 +108,12 @@ extension ConvolutionFamily {
 
   static func geometries() -> [(Convolution, x: Shape, w: Shape)] {
     [
-      (Convolution(), [1, 1, 3, 3], [1, 1, 2, 2]), (Convolution(padding: Padding2D(1, 1)), [2, 2, 4, 3], [3, 2, 3, 3]),
-      (Convolution(strides: Pair(2, 1), padding: Padding2D(top: 0, left: 1, bottom: 1, right: 0)), [1, 2, 5, 4], [2, 2, 2, 3]),
+      (Convolution(), [1, 1, 3, 3], [1, 1, 2, 2]),
+      (Convolution(padding: Padding2D(1, 1)), [2, 2, 4, 3], [3, 2, 3, 3]),
+      (
+        Convolution(strides: Pair(2, 1), padding: Padding2D(top: 0, left: 1, bottom: 1, right: 0)), [1, 2, 5, 4],
+        [2, 2, 2, 3]
+      ),
       (Convolution(dilation: Pair(2, 1)), [2, 1, 5, 3], [2, 1, 2, 2]),
       (Convolution(strides: Pair(2, 2), padding: Padding2D(1, 1), groups: 2), [2, 4, 4, 4], [4, 2, 3, 3]),
       (Convolution(padding: Padding2D(1, 1), groups: 3), [1, 3, 3, 3], [3, 1, 3, 3]),
@@ -225,7 +229,8 @@ public struct ConvolutionInputGradient: ConvolutionFamily {
   }
   public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
     let (g, w) = (operands[0], operands[1])
-    guard let window = try? window(w.shape), let out = try? window.positions(inputShape.dim(2), inputShape.dim(3)) else {
+    guard let window = try? window(w.shape), let out = try? window.positions(inputShape.dim(2), inputShape.dim(3))
+    else {
       return nil
     }
     let columns = rows(w).transposed(-1, -2).matmul(byGroup(g))

@@ -11,13 +11,11 @@
 ///   })
 /// let y = softsign(x)[0]
 /// ```
-public struct CustomPrimitive: PrimitiveDefinition {
+public struct CustomPrimitive: Elementary {
   /// How gradients pass it.
   public enum Derivative: Sendable {
     /// One gradient an operand; see ``VJPContext``. All operands and results may be read.
     case vjp(@Sendable (VJPContext) -> [Tensor?])
-    /// `evaluate` is made of differentiable operations, and its derivative is theirs.
-    case ofItsParts
     case notDifferentiable(because: String)
   }
 
@@ -61,12 +59,7 @@ public struct CustomPrimitive: PrimitiveDefinition {
   }
 
   /// Applies it.
-  public func callAsFunction(_ operands: Tensor...) -> [Tensor] {
-    if case .ofItsParts = body.derivative, operands.contains(where: \.requiresGradient) {
-      do { return try body.evaluate(operands) } catch { return Dispatch.fail(error, .custom(self), operands) }
-    }
-    return Dispatch.run(.custom(self), operands)
-  }
+  public func callAsFunction(_ operands: Tensor...) -> [Tensor] { Dispatch.run(.custom(self), operands) }
 
   /// What an engine runs.
   /// - Throws: what the closure throws, and ``ApusError`` when its results are not of the inferred types.
@@ -87,9 +80,6 @@ public struct CustomPrimitive: PrimitiveDefinition {
     switch body.derivative {
     case .vjp(let rule): return rule(context)
     case .notDifferentiable: return Array(repeating: nil, count: context.operandCount)
-    case .ofItsParts:
-      let error = ApusError(.gradient, "its derivative is that of its parts: call it, rather than apply(_:_:)", operation: name)
-      return (0..<context.operandCount).map { Dispatch.fail(error, type: context.inputType($0)) }
     }
   }
   public func jvp(_ context: JVPContext) -> [Tensor?] {
@@ -111,10 +101,6 @@ public struct CustomPrimitive: PrimitiveDefinition {
       return Dispatch.run(.custom(self), operands)
     }
     return members[0].indices.map { output in stack(members.map { $0[output] }, axis: 0) }
-  }
-  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    guard case .ofItsParts = body.derivative else { return nil }
-    return try? body.evaluate(operands)
   }
   public static var samples: [Sample] {
     let softsign = CustomPrimitive(
@@ -139,7 +125,8 @@ extension CustomPrimitive: Hashable, Codable {
   }
   /// Code can't be stored.
   public func encode(to encoder: any Encoder) throws {
-    throw ApusError(.unsupported, "a custom primitive is code and can't be stored; build it of the built-in ones", operation: name)
+    throw ApusError(
+      .unsupported, "a custom primitive is code and can't be stored; build it of the built-in ones", operation: name)
   }
   public init(from decoder: any Decoder) throws {
     throw ApusError(.unsupported, "a custom primitive is code and can't be read from a file")

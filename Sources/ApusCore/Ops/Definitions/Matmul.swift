@@ -31,7 +31,8 @@ struct Matmul: Elementary {
     let (a, b) = (context.inputs[0], context.inputs[1])
     return [
       context.sum(
-        context.tangents[0].map { Dispatch.one(.matmul, $0, b) }, context.tangents[1].map { Dispatch.one(.matmul, a, $0) })
+        context.tangents[0].map { Dispatch.one(.matmul, $0, b) },
+        context.tangents[1].map { Dispatch.one(.matmul, a, $0) })
     ]
   }
   func batch(_ context: BatchContext) -> [Tensor] {

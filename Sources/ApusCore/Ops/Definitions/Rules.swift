@@ -9,7 +9,8 @@ enum Rules {
   /// A dtype with `+` and `*`: every one with arithmetic but bool.
   static func numeric(_ type: TensorType) throws {
     guard type.dtype.hasArithmetic, type.dtype != .bool else {
-      throw ApusError(.dtype, "has no arithmetic on \(type.dtype); cast to float32, float64, int32, int64 or uint8 first")
+      throw ApusError(
+        .dtype, "has no arithmetic on \(type.dtype); cast to float32, float64, int32, int64 or uint8 first")
     }
   }
 

@@ -88,7 +88,8 @@ public struct SliceUpdate: Elementary {
       let end = count.value == 0 ? starts.dim(i) : Self.end(starts.dim(i), count, step)
       if Rules.exceeds(end, x.shape.dim(i)) {
         throw ApusError(
-          .shape, "\(count) elements from \(starts.dim(i)) by \(step) do not fit axis \(i) of \(x.shape.dim(i)) elements")
+          .shape,
+          "\(count) elements from \(starts.dim(i)) by \(step) do not fit axis \(i) of \(x.shape.dim(i)) elements")
       }
     }
     return [x]

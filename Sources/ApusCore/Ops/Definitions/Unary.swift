@@ -78,13 +78,17 @@ struct Sign: PiecewiseConstant {
 struct Floor: PiecewiseConstant {
   var name: String { "floor" }
   var primitive: Primitive { .floor }
-  static var samples: [Sample] { [Sample(.floor, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.floor, 0.2...0.8) }
+  static var samples: [Sample] {
+    [Sample(.floor, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.floor, 0.2...0.8)
+  }
 }
 
 struct Ceil: PiecewiseConstant {
   var name: String { "ceil" }
   var primitive: Primitive { .ceil }
-  static var samples: [Sample] { [Sample(.ceil, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.ceil, 0.2...0.8) }
+  static var samples: [Sample] {
+    [Sample(.ceil, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.ceil, 0.2...0.8)
+  }
 }
 
 /// To the nearest whole number, halves to the even one.

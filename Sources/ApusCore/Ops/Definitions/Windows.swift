@@ -68,7 +68,9 @@ struct Window {
   ) throws -> Dim {
     if let size = size.value, size + padding < extent {
       throw ApusError(
-        .shape, "a window of \(what) \(extent) does not fit into \(size + padding) (with padding); \(what) ≥ \(extent - padding) would")
+        .shape,
+        "a window of \(what) \(extent) does not fit into \(size + padding) (with padding); \(what) ≥ \(extent - padding) would"
+      )
     }
     let room = size + (padding - extent)
     return (stride == 1 ? room : room / stride) + 1
@@ -113,7 +115,9 @@ struct Window {
     for i in 0..<kernel.height {
       for j in 0..<kernel.width {
         let k = i * kernel.width + j
-        let part = columns.sliced(axis: 2, Dim(k), Dim(k + 1)).reshape([shape.dim(0), shape.dim(1), out.height, out.width])
+        let part = columns.sliced(axis: 2, Dim(k), Dim(k + 1)).reshape([
+          shape.dim(0), shape.dim(1), out.height, out.width,
+        ])
         let place = slice(i, j, padded, out)
         total = total + Dispatch.one(.sliceUpdate(SliceUpdate(starts: place.starts, steps: place.steps)), zeros, part)
       }

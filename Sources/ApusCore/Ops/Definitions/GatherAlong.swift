@@ -73,7 +73,8 @@ public struct ScatterAddAlong: Elementary {
   public static var samples: [Sample] {
     func sample(_ axis: Int, _ size: Dim, _ shape: Shape, _ dtype: DType = .int64) -> Sample {
       let top = (size.value ?? 1) - 1
-      return Sample(.scatterAddAlong(ScatterAddAlong(axis: axis, size: size)), [.real(shape), .integer(shape, 0...top, dtype)])
+      return Sample(
+        .scatterAddAlong(ScatterAddAlong(axis: axis, size: size)), [.real(shape), .integer(shape, 0...top, dtype)])
     }
     return [sample(0, 4, [6]), sample(1, 3, [2, 2], .int32), sample(0, 3, [0, 2]), sample(1, 3, [2, 5, 4])]
   }

@@ -123,7 +123,8 @@ public struct Reverse: Elementary {
   public static var samples: [Sample] {
     [
       Sample(.reverse(Reverse(axes: [])), [.real([])]), Sample(.reverse(Reverse(axes: [0])), [.real([3])]),
-      Sample(.reverse(Reverse(axes: [1])), [.real([0, 2])]), Sample(.reverse(Reverse(axes: [0, 2])), [.real([2, 3, 4])]),
+      Sample(.reverse(Reverse(axes: [1])), [.real([0, 2])]),
+      Sample(.reverse(Reverse(axes: [0, 2])), [.real([2, 3, 4])]),
     ]
   }
 }

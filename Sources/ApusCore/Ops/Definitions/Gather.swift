@@ -34,7 +34,8 @@ public struct Gather: Elementary {
     // Both: the batches' rows become one axis, and each batch's indices point into its own part of it.
     let rows = x.movingAxis(axis + 1, to: 1)
     let flat = rows.reshape(rows.shape.mergingFirstTwo)
-    let taken = Dispatch.one(.gather(Gather(axis: 0)), flat, BatchIndices.offset(indices, Tensor.size(of: x, axis: axis + 1)))
+    let taken = Dispatch.one(
+      .gather(Gather(axis: 0)), flat, BatchIndices.offset(indices, Tensor.size(of: x, axis: axis + 1)))
     return [taken.movingAxes(from: 1, count: inner, to: 1 + axis)]
   }
   public static var samples: [Sample] {

@@ -1,0 +1,30 @@
+import ApusCore
+import Synchronization
+
+/// A compiled graph: one plan for each set of donated inputs that occurs (nearly always one).
+final class CPUExecutable: Executable {
+  /// After the passes.
+  let graph: Graph
+  private let plans = Mutex<[Set<Int>: Plan]>([:])
+
+  private static let passes: [any Pass] = [
+    CommonSubexpressionElimination(), ConstantFolding(), DeadCodeElimination(),
+  ]
+
+  init(_ graph: Graph) throws {
+    self.graph = try Self.passes.reduce(graph) { try $1.run($0) }
+  }
+
+  private func plan(donated: Set<Int>) throws -> Plan {
+    if let plan = plans.withLock({ $0[donated] }) { return plan }
+    let plan = try Planner.plan(graph, donated: donated)
+    plans.withLock { $0[donated] = plan }
+    return plan
+  }
+
+  func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage] {
+    let plan = try plan(donated: donated)
+    for i in inputs.indices where !inputs[i].isContiguous { inputs[i] = try inputs[i].copied() }
+    return try plan.run(&inputs)
+  }
+}

@@ -1,0 +1,79 @@
+import ApusCore
+import CKernels
+
+/// A shape seen as [outer, length, inner] around one run of axes.
+struct AxisRun: Sendable {
+  var outer: Int
+  var length: Int
+  var inner: Int
+
+  init(_ shape: Shape, _ axes: Range<Int>) {
+    outer = shape[..<axes.lowerBound].reduce(1, *)
+    length = shape[axes].reduce(1, *)
+    inner = shape[axes.upperBound...].reduce(1, *)
+  }
+}
+
+extension PlanBuilder {
+  /// Sums and the like over a set of axes: one pass for each run of neighbouring axes, innermost first.
+  /// - Returns: false where there is no kernel for the dtype.
+  func lowerReduction(_ op: ck_reduction, _ axes: AxisSet, _ input: Int, _ output: Int) throws -> Bool {
+    guard dtype(input).hasArithmetic, dtype(input) != .bool, let code = dtype(input).kernelCode,
+      let bytes = dtype(input).elementBytes
+    else { return false }
+    let whole = shape(input)
+    // Axes of one element change nothing.
+    let reduced = axes.axes.filter { whole[$0] != 1 }
+    guard !reduced.isEmpty else {
+      try lowerReshape(input, output)
+      return true
+    }
+    var runs: [Range<Int>] = []
+    for axis in reduced {
+      if let last = runs.last, whole[last.upperBound..<axis].allSatisfy({ $0 == 1 }) {
+        runs[runs.count - 1] = last.lowerBound..<(axis + 1)
+      } else {
+        runs.append(axis..<(axis + 1))
+      }
+    }
+    var shape = whole
+    var source = try plain(input)
+    for (k, run) in runs.enumerated().reversed() {
+      let view = AxisRun(shape, run)
+      let count = view.outer * view.inner
+      let target = k == 0 ? try define(output) : scratch(count * bytes)
+      let from = source
+      emit(reads: [from], writes: [target]) {
+        _ = ck_reduce(
+          op, code, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[from], $0[target])
+      }
+      source = target
+      shape = Shape(shape.enumerated().map { run.contains($0.offset) ? 1 : $0.element })
+    }
+    return true
+  }
+
+  func lowerArgReduction(_ op: ck_reduction, _ axis: Int, _ input: Int, _ output: Int) throws -> Bool {
+    guard dtype(input).hasArithmetic, dtype(input) != .bool, let code = dtype(input).kernelCode else { return false }
+    let view = AxisRun(shape(input), axis..<(axis + 1))
+    let source = try plain(input)
+    let target = try define(output)
+    emit(reads: [source], writes: [target]) {
+      _ = ck_reduce(op, code, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[source], $0[target])
+    }
+    return true
+  }
+
+  func lowerSoftmax(_ axis: Int, logarithm: Bool, _ input: Int, _ output: Int) throws -> Bool {
+    guard dtype(input) == .float32 || dtype(input) == .float64, let code = dtype(input).kernelCode else { return false }
+    let view = AxisRun(shape(input), axis..<(axis + 1))
+    let form = try contiguous(input)
+    let source = slot(form)
+    let target = try define(output, over: [form])
+    emit(reads: [source], writes: [target]) {
+      _ = ck_softmax(
+        code, logarithm, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[source], $0[target])
+    }
+    return true
+  }
+}

@@ -1,0 +1,51 @@
+import ApusCore
+import CKernels
+
+extension Scalar {
+  /// The value as one element of a dtype the kernels know, in the low bytes; nil for others.
+  func bits(as dtype: DType) -> UInt64? {
+    guard let code = dtype.kernelCode else { return nil }
+    var result: UInt64 = 0
+    let status: Int32
+    switch self {
+    case .double(let value): status = withUnsafePointer(to: value) { ck_cast(CK_FLOAT64, code, 1, $0, &result) }
+    case .int(let value): status = withUnsafePointer(to: value) { ck_cast(CK_INT64, code, 1, $0, &result) }
+    case .bool(let value):
+      status = withUnsafePointer(to: value ? 1 : 0 as Int64) { ck_cast(CK_INT64, code, 1, $0, &result) }
+    }
+    return status == 0 ? result : nil
+  }
+}
+
+extension PlanBuilder {
+  /// One element in a constant, seen everywhere.
+  func defineUniform(_ value: Int, bits: UInt64) throws {
+    guard let bytes = dtype(value).elementBytes else {
+      throw ApusError(.unsupported, "can't fill \(dtype(value))")
+    }
+    let buffer = try makeConstant(bytes: bytes) { memory in
+      withUnsafeBytes(of: bits) {
+        memory.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(memory), byteCount: bytes)
+      }
+    }
+    alias(value, Form(buffer: buffer, offset: 0, strides: Strides(repeating: 0), shape: shape(value)))
+  }
+
+  /// 0, 1, 2 … along one axis.
+  func lowerIota(_ iota: Iota, _ output: Int) throws -> Bool {
+    let shape = shape(output)
+    guard let code = dtype(output).kernelCode, dtype(output).hasArithmetic, dtype(output) != .bool,
+      let bytes = dtype(output).elementBytes, let one = Scalar.int(1).bits(as: dtype(output))
+    else { return false }
+    let length = shape[iota.axis]
+    let buffer = try makeConstant(bytes: length * bytes) { memory in
+      withUnsafePointer(to: 0 as UInt64) { zero in
+        withUnsafePointer(to: one) { _ = ck_iota(code, Int64(length), zero, $0, memory) }
+      }
+    }
+    var strides = Strides(repeating: 0)
+    strides[iota.axis] = 1
+    alias(output, Form(buffer: buffer, offset: 0, strides: strides, shape: shape))
+    return true
+  }
+}

@@ -1,0 +1,164 @@
+import ApusCore
+import CApus
+import CKernels
+import COneDNN
+
+/// Addresses of a plan's slots during one run.
+typealias Addresses = UnsafePointer<UnsafeMutableRawPointer>
+
+/// A straight schedule: kernel calls in order over slots, each at a fixed place in an input, an output, a constant or
+/// the arena. Immutable; runs may overlap, each has its own arena.
+final class Plan: Sendable {
+  typealias Step = @Sendable (Addresses) throws -> Void
+
+  /// Where a slot's memory comes from.
+  enum Source: Sendable {
+    case input(Int)
+    case output(Int)
+    case arena
+    case constant(Constant)
+  }
+  struct Slot: Sendable {
+    let source: Source
+    let offset: Int
+  }
+  /// What an output is made of.
+  enum Output: Sendable {
+    /// Fresh memory, plain or in a layout.
+    case fresh(TensorType, Layout?)
+    /// The input itself, unchanged.
+    case passed(Int)
+    /// The input's memory, overwritten.
+    case donated(Int)
+  }
+
+  let slots: [Slot]
+  let steps: [Step]
+  let outputs: [Output]
+  let arenaBytes: Int
+  /// Donated inputs that steps overwrite.
+  let overwritten: [Int]
+  /// Inputs whose layout the steps know; the others are read plain and contiguous.
+  let opaqueInputs: Set<Int>
+  /// Whether the steps run on the compute thread's team; else inline on the caller.
+  let usesTeam: Bool
+  /// Whether a step calls into a library that would start a team of its own.
+  let callsLibraries: Bool
+  private let needsInputs: Bool
+
+  init(
+    slots: [Slot], steps: [Step], outputs: [Output], arenaBytes: Int, overwritten: [Int], opaqueInputs: Set<Int>,
+    usesTeam: Bool, callsLibraries: Bool
+  ) {
+    self.slots = slots
+    self.steps = steps
+    self.outputs = outputs
+    self.arenaBytes = arenaBytes
+    self.overwritten = overwritten
+    self.opaqueInputs = opaqueInputs
+    self.usesTeam = usesTeam
+    self.callsLibraries = callsLibraries
+    needsInputs = slots.contains { if case .input = $0.source { true } else { false } }
+  }
+
+  /// Runs the steps. `inputs` must lie as the plan was built for.
+  func run(_ inputs: inout [Storage]) throws -> [Storage] {
+    for i in overwritten where !(isKnownUniquelyReferenced(&inputs[i]) && inputs[i].isReusable) {
+      inputs[i] = try inputs[i].copied()
+    }
+    var results: [Storage] = []
+    results.reserveCapacity(outputs.count)
+    for output in outputs {
+      switch output {
+      case .fresh(let type, nil): results.append(try Storage(type))
+      case .fresh(let type, .some(let layout)):
+        results.append(Storage(type, opaque: try BlockedBuffer(type, layout)))
+      case .passed(let i), .donated(let i): results.append(inputs[i])
+      }
+    }
+    let arena = try Arena(arenaBytes)
+    try withUnsafeTemporaryAllocation(of: UnsafeMutableRawPointer.self, capacity: slots.count) { table in
+      for (i, slot) in slots.enumerated() {
+        let base =
+          switch slot.source {
+          case .input(let k): opaqueInputs.contains(k) ? inputs[k].blockedAddress : inputs[k].plainAddress
+          case .output(let k): results[k].blockedAddress
+          case .arena: arena.base
+          case .constant(let constant): constant.address
+          }
+        table.initializeElement(at: i, to: base + slot.offset)
+      }
+      guard let addresses = UnsafePointer(table.baseAddress) else { return }
+      if usesTeam {
+        try ComputeThread.run { for step in steps { try step(addresses) } }
+      } else if callsLibraries {
+        let before = apus_dnn_use_threads(1)
+        defer { _ = apus_dnn_use_threads(before) }
+        for step in steps { try step(addresses) }
+      } else {
+        for step in steps { try step(addresses) }
+      }
+    }
+    return results
+  }
+}
+
+/// Memory of one run's intermediates.
+private struct Arena: ~Copyable {
+  let base: UnsafeMutableRawPointer
+  private let bytes: Int
+
+  init(_ bytes: Int) throws {
+    guard let base = apus_allocate(max(bytes, 1)) else {
+      throw ApusError(.memory, "the intermediate values need \(bytes) bytes, and the machine has none left")
+    }
+    self.base = base
+    self.bytes = bytes
+  }
+  deinit { apus_deallocate(base, max(bytes, 1)) }
+}
+
+/// Memory that belongs to a plan: constants of the graph, as they are or converted once.
+final class Constant: @unchecked Sendable {
+  let address: UnsafeMutableRawPointer
+  private let owner: Storage?
+  private let bytes: Int
+
+  init(_ storage: Storage) {
+    owner = storage
+    bytes = 0
+    address = storage.plainAddress
+  }
+
+  /// Uninitialised.
+  init(bytes: Int) throws {
+    guard let memory = apus_allocate(max(bytes, 1)) else {
+      throw ApusError(.memory, "a constant needs \(bytes) bytes, and the machine has none left")
+    }
+    owner = nil
+    self.bytes = max(bytes, 1)
+    address = memory
+  }
+
+  deinit { if owner == nil { apus_deallocate(address, bytes) } }
+}
+
+extension Storage {
+  /// The elements in whatever layout the storage has.
+  var blockedAddress: UnsafeMutableRawPointer { (opaque as? BlockedBuffer)?.memory ?? plainAddress }
+
+  /// The same elements in fresh, contiguous memory.
+  func copied() throws -> Storage {
+    let copy = try Storage(type)
+    let count = type.dtype.byteCount(shape.elementCount) ?? 0
+    if isContiguous {
+      copy.plainAddress.copyMemory(from: plainAddress, byteCount: count)
+    } else {
+      guard let bytes = dtype.elementBytes else {
+        throw ApusError(.unsupported, "a strided view of \(dtype) can't be copied")
+      }
+      Geometry(shape, strides).gather(bytes, from: plainAddress, to: copy.plainAddress)
+    }
+    return copy
+  }
+}

@@ -1,0 +1,178 @@
+import ApusCore
+import CKernels
+
+/// Turns a static graph into a plan.
+struct Planner {
+  private let graph: Graph
+  private let donated: Set<Int>
+
+  /// Work below this many nanoseconds stays on the caller's thread: a hop to the team would cost more than it brings.
+  private static let teamThreshold = 25_000.0
+
+  static func plan(_ graph: Graph, donated: Set<Int>) throws -> Plan {
+    try Planner(graph: inlined(graph), donated: donated).plan()
+  }
+
+  private init(graph: Graph, donated: Set<Int>) {
+    self.graph = graph
+    self.donated = donated
+  }
+
+  /// One primitive applied to storages as they lie (eager).
+  static func plan(_ primitive: Primitive, _ inputs: [Storage], _ outputs: [TensorType]) throws -> Plan {
+    let types = inputs.map(\.type) + outputs
+    let threads = Cost.of(primitive, inputs.map(\.type), outputs) > teamThreshold ? Int(ck_threads()) : 1
+    let builder = PlanBuilder(types: types, threads: threads, donated: [])
+    for (i, storage) in inputs.enumerated() { builder.addInput(i, i, like: storage) }
+    let results = Array(inputs.count..<types.count)
+    for result in results { builder.setRemaining(result, 1) }
+    // The operands belong to the caller.
+    try builder.lower(primitive, Array(inputs.indices), results)
+    return try builder.finish(outputs: results, keepsLayouts: true)
+  }
+
+  /// Fused nodes as the nodes they are made of: this engine fuses by itself.
+  private static func inlined(_ graph: Graph) throws -> Graph {
+    guard graph.nodes.contains(where: { if case .fused = $0.operation { true } else { false } }) else { return graph }
+    var result = graph
+    result.nodes.removeAll()
+    for node in graph.nodes {
+      guard case .fused(let fusion) = node.operation else {
+        result.nodes.append(node)
+        continue
+      }
+      let body = try inlined(fusion.body)
+      var names: [ValueID: ValueID] = [:]
+      for (port, id) in zip(body.inputs, node.inputs) { names[port.value] = id }
+      for (port, id) in zip(body.outputs, node.outputs) { names[port.value] = id }
+      func renamed(_ id: ValueID) -> ValueID {
+        if let name = names[id] { return name }
+        let name = body.constants[id].map { result.addConstant($0) } ?? result.makeValue(body[id].type)
+        names[id] = name
+        return name
+      }
+      for inner in body.nodes {
+        var copy = inner
+        copy.inputs = inner.inputs.map(renamed)
+        copy.outputs = inner.outputs.map(renamed)
+        result.nodes.append(copy)
+      }
+    }
+    return result
+  }
+
+  private func plan() throws -> Plan {
+    let types = graph.values.indices.map { graph.type(ValueID($0)) }
+    let work = graph.nodes.reduce(0.0) { sum, node in
+      guard let primitive = node.primitive else { return sum }
+      return sum + Cost.of(primitive, node.inputs.map { types[$0.index] }, node.outputs.map { types[$0.index] })
+    }
+    let threads = work > Self.teamThreshold ? Int(ck_threads()) : 1
+    let builder = PlanBuilder(types: types, threads: threads, donated: donated)
+    for (i, port) in graph.inputs.enumerated() { builder.addInput(i, port.value.index) }
+    for (id, tensor) in graph.constants { builder.addConstant(tensor.storage, id.index) }
+    let units = UnitFormation.units(of: graph)
+    var remaining = [Int](repeating: 0, count: types.count)
+    for unit in units { for value in unit.inputs { remaining[value] += 1 } }
+    for port in graph.outputs { remaining[port.value.index] += 1 }
+    for (value, count) in remaining.enumerated() { builder.setRemaining(value, count) }
+    let (first, rest) = split(units)
+    for unit in first { try lower(unit, builder) }
+    builder.mayOverwriteInputs = true
+    for unit in rest { try lower(unit, builder) }
+    return try builder.finish(outputs: graph.outputs.map(\.value.index), keepsLayouts: false)
+  }
+
+  /// What can fail and all it depends on, then the rest: donated inputs are overwritten only in the rest.
+  private func split(_ units: [Unit]) -> (first: [Unit], rest: [Unit]) {
+    var needed = [Bool](repeating: false, count: graph.values.count)
+    var isFirst = [Bool](repeating: false, count: units.count)
+    for (i, unit) in units.enumerated().reversed() {
+      let fails = unit.nodes.contains { canFail(graph.nodes[$0]) }
+      let made = unit.nodes.flatMap { graph.nodes[$0].outputs }
+      guard fails || made.contains(where: { needed[$0.index] }) else { continue }
+      isFirst[i] = true
+      for value in unit.inputs { needed[value] = true }
+    }
+    let numbered = units.enumerated()
+    return (
+      numbered.filter { isFirst[$0.offset] }.map(\.element), numbered.filter { !isFirst[$0.offset] }.map(\.element)
+    )
+  }
+
+  private func canFail(_ node: Graph.Node) -> Bool {
+    switch node.primitive {
+    case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong, .custom, nil: true
+    // Rare dtypes go to the reference engine, which allocates.
+    default: (node.inputs + node.outputs).contains { !graph.type($0).dtype.hasArithmetic }
+    }
+  }
+
+  private func lower(_ unit: Unit, _ builder: PlanBuilder) throws {
+    for value in unit.inputs { builder.consume(value) }
+    switch unit.kind {
+    case .single: try lower(unit.nodes[0], builder)
+    case .elementwise:
+      let nodes = unit.nodes.compactMap { i -> FusedCode.Node? in
+        let node = graph.nodes[i]
+        guard let primitive = node.primitive, let kernel = ElementwiseKernel(primitive) else { return nil }
+        return FusedCode.Node(kernel: kernel, inputs: node.inputs.map(\.index), output: node.outputs[0].index)
+      }
+      if try !builder.lowerFused(nodes, outputs: unit.outputs) { try lowerOneByOne(unit, builder) }
+    case .epilogue:
+      if try !lowerEpilogue(unit, builder) { try lowerOneByOne(unit, builder) }
+    case .convolutionGradients:
+      if try !lowerConvolutionGradients(unit, builder) { try lowerOneByOne(unit, builder) }
+    }
+  }
+
+  /// The nodes of a unit that has no kernel of its own. Several of them may read one operand, so none is overwritten.
+  private func lowerOneByOne(_ unit: Unit, _ builder: PlanBuilder) throws {
+    builder.mayReuse = false
+    defer { builder.mayReuse = true }
+    for node in unit.nodes { try lower(node, builder) }
+  }
+
+  private func lower(_ i: Int, _ builder: PlanBuilder) throws {
+    let node = graph.nodes[i]
+    guard let primitive = node.primitive else {
+      throw ApusError(.unsupported, "\(node.operation.name) can't be compiled")
+    }
+    do {
+      try builder.lower(primitive, node.inputs.map(\.index), node.outputs.map(\.index))
+    } catch var error as ApusError {
+      if error.operation == nil {
+        error.operation = primitive.name
+        error.operands = node.inputs.map { graph.type($0).description }
+      }
+      throw error
+    }
+  }
+
+  private func lowerEpilogue(_ unit: Unit, _ builder: PlanBuilder) throws -> Bool {
+    let product = graph.nodes[unit.nodes[0]]
+    let sum = graph.nodes[unit.nodes[1]]
+    guard let primitive = product.primitive, let last = unit.nodes.last else { return false }
+    let bias = sum.inputs[sum.inputs[0] == product.outputs[0] ? 1 : 0].index
+    let relu = unit.nodes.count == 3
+    let operands = product.inputs.map(\.index)
+    let output = graph.nodes[last].outputs[0].index
+    switch primitive {
+    case .matmul: return try builder.lowerMatmulEpilogue(operands, bias: bias, relu: relu, output)
+    case .convolution(let d):
+      guard let slot = try builder.biasSlot(bias, axis: 1) else { return false }
+      return try builder.lowerConvolution(d, operands, bias: slot, relu: relu, output)
+    default: return false
+    }
+  }
+
+  private func lowerConvolutionGradients(_ unit: Unit, _ builder: PlanBuilder) throws -> Bool {
+    for (weights, sum) in [(unit.nodes[0], unit.nodes[1]), (unit.nodes[1], unit.nodes[0])] {
+      let node = graph.nodes[weights]
+      guard case .convolutionWeightGradient(let d)? = node.primitive else { continue }
+      return try builder.lowerConvolutionWeightGradient(
+        d, node.inputs.map(\.index), node.outputs[0].index, bias: graph.nodes[sum].outputs[0].index)
+    }
+    return false
+  }
+}

@@ -1,0 +1,39 @@
+/// What a run of the conformance suite found.
+public struct ConformanceReport: Sendable, CustomStringConvertible {
+  /// A result that differs from the reference's, or an error where there should be none (or none where there should).
+  public struct Failure: Sendable, CustomStringConvertible {
+    /// The primitive or the graph.
+    public var subject: String
+    /// The operands' types and layouts, or the graph's sizes.
+    public var operands: String
+    public var message: String
+    public var description: String { "\(subject)(\(operands)): \(message)" }
+  }
+
+  public var engine: String
+  public internal(set) var checks = 0
+  public internal(set) var failures: [Failure] = []
+  /// Primitives and dtypes that the engine refused as unsupported, each once.
+  public internal(set) var unsupported: Set<String> = []
+
+  public var passed: Bool { failures.isEmpty }
+
+  public var description: String {
+    var lines = ["\(engine): \(checks) checks, \(failures.count) failures, \(unsupported.count) unsupported"]
+    lines += failures.prefix(50).map { "  \($0)" }
+    if failures.count > 50 { lines.append("  … and \(failures.count - 50) more") }
+    lines += unsupported.sorted().map { "  unsupported: \($0)" }
+    return lines.joined(separator: "\n")
+  }
+
+  mutating func check(_ subject: String, _ operands: @autoclosure () -> String, _ body: () throws -> String?) {
+    checks += 1
+    do {
+      if let message = try body() {
+        failures.append(Failure(subject: subject, operands: operands(), message: message))
+      }
+    } catch {
+      failures.append(Failure(subject: subject, operands: operands(), message: "\(error)"))
+    }
+  }
+}

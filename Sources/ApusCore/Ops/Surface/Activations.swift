@@ -1,0 +1,62 @@
+/// How ``Tensor/gelu(approximation:)`` is computed.
+public enum GELUApproximation: Sendable {
+  /// By the error function.
+  case none
+  /// By the hyperbolic tangent, as the paper's and GPT-2's.
+  case tanh
+}
+
+extension Tensor {
+  /// Gaussian error linear unit: x·Φ(x) = x/2·(1 + erf(x/√2)); with `.tanh`,
+  /// x/2·(1 + tanh(√(2/π)·(x + 0.044715 x³))). Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415
+  public func gelu(approximation: GELUApproximation = .none) -> Tensor {
+    let x = asReal()
+    switch approximation {
+    case .none: return x * 0.5 * ((x * 0.7071067811865476).erf() + 1)  // 1/√2
+    case .tanh: return x * 0.5 * ((0.7978845608028654 * (x + 0.044715 * (x * x * x))).tanh() + 1)  // √(2/π)
+    }
+  }
+
+  /// x·sigmoid(x), also known as swish.
+  public func silu() -> Tensor {
+    let x = asReal()
+    return x * x.sigmoid()
+  }
+
+  /// log(1 + eˣ), without overflow.
+  public func softplus() -> Tensor {
+    let x = asReal()
+    return x.relu() + (-x.abs()).exp().log1p()
+  }
+
+  /// x where it is positive, slope·x elsewhere.
+  public func leakyRelu(_ slope: Double = 0.01) -> Tensor {
+    let x = asReal()
+    return select(x .> 0, x, x * slope)
+  }
+
+  /// x where it is positive, α·(eˣ − 1) elsewhere. Clevert et al., 2015, https://arxiv.org/abs/1511.07289
+  public func elu(alpha: Double = 1) -> Tensor {
+    let x = asReal()
+    return select(x .> 0, x, minimum(x, 0).expm1() * alpha)
+  }
+
+  /// exp(xᵢ) / Σ exp(xⱼ) along an axis; the result has the operand's shape and sums to 1.
+  ///
+  /// ```swift
+  /// Tensor([1.0, 2.0, 3.0]).softmax(axis: -1)      // [0.0900, 0.2447, 0.6652]
+  /// ```
+  /// - Parameter axis: negative counts from the end.
+  public func softmax(axis: Int = -1) -> Tensor {
+    Tensor.attempt("softmax", self) {
+      Dispatch.one(.softmax(Softmax(axis: try normalized(axis))), asReal())
+    }
+  }
+
+  /// xᵢ − log Σ exp(xⱼ) along an axis: the logarithm of ``softmax(axis:)``, exact where that underflows.
+  public func logSoftmax(axis: Int = -1) -> Tensor {
+    Tensor.attempt("logSoftmax", self) {
+      Dispatch.one(.logSoftmax(LogSoftmax(axis: try normalized(axis))), asReal())
+    }
+  }
+}

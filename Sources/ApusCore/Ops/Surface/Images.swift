@@ -1,0 +1,129 @@
+/// How much is added around an image before a window moves over it.
+public enum ImagePadding: Hashable, Sendable, ExpressibleByIntegerLiteral {
+  /// Nothing.
+  case valid
+  /// As much as makes the result ⌈size / stride⌉; an odd element goes to the bottom and right (Keras' "same").
+  case same
+  case explicit(top: Int, left: Int, bottom: Int, right: Int)
+
+  /// The same above and below, and the same on both sides.
+  public static func symmetric(_ height: Int, _ width: Int) -> ImagePadding {
+    .explicit(top: height, left: width, bottom: height, right: width)
+  }
+  /// The same on all four sides.
+  public init(integerLiteral value: Int) { self = .symmetric(value, value) }
+
+  /// In elements, for an image of a size.
+  /// - Throws: ``ApusError`` when `.same` depends on a symbolic size.
+  func resolved(_ height: Dim, _ width: Dim, kernel: Pair, strides: Pair, dilation: Pair) throws -> Padding2D {
+    switch self {
+    case .valid: return .zero
+    case .explicit(let top, let left, let bottom, let right):
+      return Padding2D(top: top, left: left, bottom: bottom, right: right)
+    case .same:
+      func total(_ size: Dim, _ kernel: Int, _ stride: Int, _ dilation: Int) throws -> Int {
+        let extent = dilation * (kernel - 1) + 1
+        if stride <= 1 { return extent - 1 }
+        guard let size = size.value else {
+          throw ApusError(.shape, "padding .same with a stride needs a known image size, and \(size) is symbolic")
+        }
+        return Swift.max(((size + stride - 1) / stride - 1) * stride + extent - size, 0)
+      }
+      let rows = try total(height, kernel.height, strides.height, dilation.height)
+      let columns = try total(width, kernel.width, strides.width, dilation.width)
+      return Padding2D(top: rows / 2, left: columns / 2, bottom: rows - rows / 2, right: columns - columns / 2)
+    }
+  }
+}
+
+/// Windows over images: NCHW, float32 or float64.
+extension Tensor {
+  /// Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of [N, C, H, W] with a weight
+  /// [O, C/groups, KH, KW] → [N, O, OH, OW], OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1.
+  ///
+  /// ```swift
+  /// let y = images.convolution2D(weight, bias: bias, stride: (2, 2), padding: 1)
+  /// ```
+  /// - Parameters:
+  ///   - bias: [O], added to every pixel.
+  ///   - stride: rows and columns the window moves by.
+  ///   - dilation: rows and columns between the window's elements.
+  ///   - groups: channels are dealt into so many independent convolutions; C and O must divide by it.
+  public func convolution2D(
+    _ weight: Tensor, bias: Tensor? = nil, stride: (Int, Int) = (1, 1), padding: ImagePadding = .valid,
+    dilation: (Int, Int) = (1, 1), groups: Int = 1
+  ) -> Tensor {
+    Tensor.attempt("convolution2D", self, weight) {
+      try Rules.rank(type, 4, "the image (NCHW)")
+      try Rules.rank(weight.type, 4, "the weight (OIHW)")
+      guard let height = weight.shape.dim(2).value, let width = weight.shape.dim(3).value else {
+        throw ApusError(.shape, "the kernel's size must be known")
+      }
+      let (strides, dilation) = (Pair(stride.0, stride.1), Pair(dilation.0, dilation.1))
+      let around = try padding.resolved(
+        shape.dim(2), shape.dim(3), kernel: Pair(height, width), strides: strides, dilation: dilation)
+      let convolution = Convolution(strides: strides, padding: around, dilation: dilation, groups: groups)
+      let y = Dispatch.one(.convolution(convolution), self, weight)
+      guard let bias else { return y }
+      try Rules.shape(bias.type, Shape(dims: [weight.shape.dim(0)]), "the bias")
+      return y + bias.reshape(Shape(dims: [1, weight.shape.dim(0), 1, 1]))
+    }
+  }
+
+  /// The largest element of each window of [N, C, H, W]; the border counts as −∞. The gradient goes to the first of
+  /// equal ones.
+  ///
+  /// - Parameters:
+  ///   - stride: the window's size when left out.
+  ///   - padding: less than the window.
+  public func maxPool2D(
+    kernelSize: (Int, Int), stride: (Int, Int)? = nil, padding: ImagePadding = .valid, dilation: (Int, Int) = (1, 1)
+  ) -> Tensor {
+    Tensor.attempt("maxPool2D", self) {
+      let window = try pooling(kernelSize, stride, padding, Pair(dilation.0, dilation.1))
+      let pool = MaxPool(
+        kernel: window.kernel, strides: window.strides, padding: window.padding, dilation: window.dilation)
+      return Dispatch.one(.maxPool(pool), self)
+    }
+  }
+  /// The same with a square window.
+  public func maxPool2D(kernelSize: Int, stride: Int? = nil, padding: ImagePadding = .valid) -> Tensor {
+    maxPool2D(kernelSize: (kernelSize, kernelSize), stride: stride.map { ($0, $0) }, padding: padding)
+  }
+
+  /// The mean of each window of [N, C, H, W].
+  ///
+  /// - Parameters:
+  ///   - stride: the window's size when left out.
+  ///   - countIncludePadding: whether the border's zeros count in the divisor.
+  public func averagePool2D(
+    kernelSize: (Int, Int), stride: (Int, Int)? = nil, padding: ImagePadding = .valid, countIncludePadding: Bool = true
+  ) -> Tensor {
+    Tensor.attempt("averagePool2D", self) {
+      let window = try pooling(kernelSize, stride, padding, 1)
+      let pool = AveragePool(
+        kernel: window.kernel, strides: window.strides, padding: window.padding,
+        countIncludesPadding: countIncludePadding)
+      return Dispatch.one(.averagePool(pool), self)
+    }
+  }
+  /// The same with a square window.
+  public func averagePool2D(
+    kernelSize: Int, stride: Int? = nil, padding: ImagePadding = .valid, countIncludePadding: Bool = true
+  ) -> Tensor {
+    averagePool2D(
+      kernelSize: (kernelSize, kernelSize), stride: stride.map { ($0, $0) }, padding: padding,
+      countIncludePadding: countIncludePadding)
+  }
+
+  private func pooling(
+    _ kernel: (Int, Int), _ stride: (Int, Int)?, _ padding: ImagePadding, _ dilation: Pair
+  ) throws -> Window {
+    try Rules.rank(type, 4, "the image (NCHW)")
+    let size = Pair(kernel.0, kernel.1)
+    let strides = stride.map { Pair($0.0, $0.1) } ?? size
+    let around = try padding.resolved(
+      shape.dim(2), shape.dim(3), kernel: size, strides: strides, dilation: dilation)
+    return Window(kernel: size, strides: strides, padding: around, dilation: dilation)
+  }
+}

@@ -1,0 +1,111 @@
+/// Joins tensors along an axis; their other sizes are equal. Dtypes meet as in arithmetic.
+///
+/// ```swift
+/// concatenate([Tensor([1, 2]), Tensor([3])], axis: 0)      // [1, 2, 3]
+/// ```
+public func concatenate(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
+  joined("concatenate", tensors) { parts in
+    let i = try parts[0].normalized(axis)
+    return parts.count == 1 ? parts[0] : Dispatch.run(.concatenate(Concatenate(axis: i)), parts)[0]
+  }
+}
+
+/// Joins tensors of one shape along a new axis.
+///
+/// ```swift
+/// stack([Tensor([1, 2]), Tensor([3, 4])])      // [[1, 2], [3, 4]]
+/// ```
+public func stack(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
+  joined("stack", tensors) { parts in
+    for part in parts.dropFirst() { try Rules.shape(part.type, parts[0].shape, "every tensor") }
+    let i = axis < 0 ? axis + parts[0].rank + 1 : axis
+    guard i >= 0, i <= parts[0].rank else {
+      throw ApusError(.argument, "axis \(axis) is not in \(-parts[0].rank - 1)...\(parts[0].rank)")
+    }
+    return concatenate(parts.map { $0.unsqueezed(i) }, axis: i)
+  }
+}
+
+/// Runs `body` on the tensors in their common dtype.
+private func joined(_ name: String, _ tensors: [Tensor], _ body: ([Tensor]) throws -> Tensor) -> Tensor {
+  guard let first = tensors.first else {
+    return Dispatch.fail(
+      ApusError(.argument, "needs at least one tensor", operation: name), type: TensorType(.float32, []))
+  }
+  let dtype = tensors.dropFirst().reduce(first.dtype) { DType.promote($0, $1.dtype) }
+  do {
+    return try body(tensors.map { $0.cast(to: dtype) })
+  } catch {
+    let named: any Error = (error as? ApusError)?.at(name, tensors.map(\.type)) ?? error
+    return Dispatch.fail(named, type: first.type)
+  }
+}
+
+extension Tensor {
+  /// Elements `range` along an axis. Outside of it: error (argument).
+  public func slice(axis: Int, _ range: Range<Int>) -> Tensor {
+    Tensor.attempt("slice", self) {
+      let i = try normalized(axis)
+      if range.lowerBound < 0 { throw ApusError(.argument, "\(range) is not within axis \(i)") }
+      return sliced(axis: i, Dim(range.lowerBound), Dim(range.upperBound))
+    }
+  }
+
+  /// Elements `starts[i]`, `starts[i] + steps[i]`, … below `stops[i]` of each axis i.
+  ///
+  /// - Parameters:
+  ///   - stops: at most the sizes.
+  ///   - steps: at least 1; 1 when left out.
+  public func sliced(starts: [Int], stops: [Int], steps: [Int]? = nil) -> Tensor {
+    Tensor.attempt("sliced", self) {
+      let steps = steps ?? Array(repeating: 1, count: rank)
+      guard starts.count == rank, stops.count == rank, steps.count == rank,
+        (starts + stops + steps).allSatisfy({ $0 >= 0 })
+      else {
+        throw ApusError(.argument, "needs a start, stop and step, none negative, for each of the \(rank) axes")
+      }
+      return Dispatch.one(.slice(Slice(starts: Shape(starts), stops: Shape(stops), steps: Shape(steps))), self)
+    }
+  }
+
+  /// Cut into parts of given sizes along an axis, which they must fill.
+  public func split(sizes: [Int], axis: Int = 0) -> [Tensor] {
+    var start = 0
+    let parts = sizes.map { size in
+      defer { start += Swift.max(size, 0) }
+      return Tensor.attempt("split", self) {
+        let i = try normalized(axis)
+        guard sizes.allSatisfy({ $0 >= 0 }), shape.dim(i) == Dim(sizes.reduce(0, +)) else {
+          throw ApusError(.argument, "sizes \(sizes) do not add up to axis \(axis)'s \(shape.dim(i))")
+        }
+        return sliced(axis: i, Dim(start), Dim(start + size))
+      }
+    }
+    return parts
+  }
+
+  /// Cut into `count` equal parts along an axis.
+  ///
+  /// ```swift
+  /// let (q, k, v) = { ($0[0], $0[1], $0[2]) }(x.split(into: 3, axis: -1))
+  /// ```
+  public func split(into count: Int, axis: Int = 0) -> [Tensor] {
+    guard count > 0 else {
+      return [
+        Dispatch.fail(
+          ApusError(.argument, "can't be cut into \(count) parts", operation: "split", operands: [type]), type: type)
+      ]
+    }
+    return (0..<count).map { k in
+      Tensor.attempt("split", self) {
+        let i = try normalized(axis)
+        let size = shape.dim(i)
+        if let size = size.value, size % count != 0 {
+          throw ApusError(.argument, "axis \(axis) of \(size) elements does not divide into \(count) parts")
+        }
+        let part = size / count
+        return sliced(axis: i, part * k, part * (k + 1))
+      }
+    }
+  }
+}

@@ -1,0 +1,56 @@
+extension Tensor {
+  /// Batch normalisation in training: over every axis but 1 of [N, C, …],
+  /// y = (x − mean)/√(variance + ε)·scale + shift. Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167
+  ///
+  /// - Parameters:
+  ///   - scale: [C].
+  ///   - shift: [C].
+  /// - Returns: y like x, and the batch's mean and biased variance, [C] each.
+  public func batchNorm(
+    scale: Tensor, shift: Tensor, epsilon: Double = 1e-5
+  ) -> (y: Tensor, mean: Tensor, variance: Tensor) {
+    let results = Dispatch.run(.batchNorm(BatchNorm(epsilon: epsilon)), [self, scale, shift])
+    // A failure yields one poisoned tensor for results whose types are not known.
+    return results.count == 3 ? (results[0], results[1], results[2]) : (results[0], results[0], results[0])
+  }
+
+  /// Batch normalisation of [N, C, …] by known statistics, all [C].
+  public func batchNormInference(
+    mean: Tensor, variance: Tensor, scale: Tensor, shift: Tensor, epsilon: Double = 1e-5
+  ) -> Tensor {
+    Tensor.attempt("batchNormInference", self, mean, variance, scale, shift) {
+      _ = try ChannelStatistics.check(
+        type, vectors: [mean.type, variance.type, scale.type, shift.type],
+        ["the mean", "the variance", "the scale", "the shift"])
+      let statistics = ChannelStatistics(self)
+      let factor = scale * (variance + epsilon).rsqrt()
+      return self * statistics.spread(factor) + statistics.spread(shift - mean * factor)
+    }
+  }
+
+  /// Layer normalisation over the last axis of […, D]: y = (x − mean)/√(variance + ε)·scale + shift.
+  /// Ba et al., 2016, https://arxiv.org/abs/1607.06450
+  ///
+  /// - Parameters:
+  ///   - scale: [D].
+  ///   - shift: [D].
+  public func layerNorm(scale: Tensor? = nil, shift: Tensor? = nil, epsilon: Double = 1e-5) -> Tensor {
+    Tensor.attempt("layerNorm", self) {
+      let x = asReal()
+      guard rank > 0 else { throw ApusError(.shape, "a scalar has no axis to normalise over") }
+      let size = Shape(dims: [shape.dim(rank - 1)])
+      let centred = x - x.mean(axes: [-1], keepDims: true)
+      let variance = (centred * centred).mean(axes: [-1], keepDims: true)
+      var y = centred * (variance + epsilon).rsqrt()
+      if let scale {
+        try Rules.shape(scale.type, size, "the scale")
+        y = y * scale
+      }
+      if let shift {
+        try Rules.shape(shift.type, size, "the shift")
+        y = y + shift
+      }
+      return y
+    }
+  }
+}

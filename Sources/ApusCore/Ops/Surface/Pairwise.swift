@@ -1,0 +1,87 @@
+extension Tensor {
+  /// selfᵉ, element by element: `x.power(y)` is `x ** y`.
+  public consuming func power(_ exponent: consuming Tensor) -> Tensor { self ** exponent }
+  public consuming func power<S: TensorScalar>(_ exponent: S) -> Tensor { self ** exponent }
+
+  /// ⌊a/b⌋, Python's `//`: rounded toward −∞. Integers stay integers, and by 0 give 0.
+  ///
+  /// ```swift
+  /// Tensor([7, -7]).floorDivide(2)      // [3, -4]
+  /// ```
+  public func floorDivide(_ other: Tensor) -> Tensor {
+    let whole = self - self % other
+    // What is left divides exactly, but for rounding.
+    if !Promotion.common(self, other).isFloatingPoint {
+      return Tensor.attempt("floorDivide", self, other) {
+        let (a, b) = try Promotion.unified(whole, other, dtype: whole.dtype)
+        return Dispatch.binary(.divide, a, b)
+      }
+    }
+    return select(other .== 0, self / other, (whole / other).round())
+  }
+  public func floorDivide<S: TensorScalar>(_ other: S) -> Tensor {
+    floorDivide(Tensor.scalar(other.scalar, dtype: dtype.promotedWithWeak(other.scalar.weakDType)))
+  }
+
+  /// The values held within bounds; a bound that is left out does not bind. NaN stays NaN, and on a bound the whole
+  /// gradient passes.
+  ///
+  /// ```swift
+  /// Tensor([-2, 0, 7]).clamped(min: 0, max: 5)      // [0, 0, 5]
+  /// ```
+  public func clamped<S: TensorScalar>(min: S? = nil, max: S? = nil) -> Tensor {
+    var result = self
+    if let min { result = select(result .< min, min, result) }
+    if let max { result = select(result .> max, max, result) }
+    return result
+  }
+}
+
+/// The larger of two, element by element, with broadcasting; NaN wins. Equal operands get half of the gradient each.
+public func maximum(_ a: consuming Tensor, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.maximum, a, b) }
+public func maximum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor {
+  Promotion.arithmetic(.maximum, a, b.scalar)
+}
+public func maximum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor {
+  Promotion.arithmetic(.maximum, a.scalar, b)
+}
+
+/// The smaller of two, element by element, with broadcasting; NaN wins. Equal operands get half of the gradient each.
+public func minimum(_ a: consuming Tensor, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.minimum, a, b) }
+public func minimum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor {
+  Promotion.arithmetic(.minimum, a, b.scalar)
+}
+public func minimum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor {
+  Promotion.arithmetic(.minimum, a.scalar, b)
+}
+
+/// `a` where the condition is true, `b` elsewhere (`torch.where`); all three broadcast. No gradient reaches the condition.
+///
+/// ```swift
+/// select(x .> 0, x, x * 0.1)
+/// ```
+/// - Parameter condition: bool; other dtypes count as true where they are not 0.
+public func select(_ condition: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
+  if condition.dtype == .bool, a.type == b.type, condition.shape == a.shape {
+    return Dispatch.one(.select, condition, a, b)
+  }
+  return Tensor.attempt("select", condition, a, b) {
+    let (x, y) = try Promotion.unified(a, b, dtype: Promotion.common(a, b))
+    guard let shape = Shape.broadcast(condition.shape, x.shape) else {
+      throw Promotion.misfit(condition.shape, x.shape)
+    }
+    return Dispatch.one(
+      .select, condition.cast(to: .bool).stretched(to: shape), x.stretched(to: shape), y.stretched(to: shape))
+  }
+}
+public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: Tensor) -> Tensor {
+  let y = b.cast(to: b.dtype.promotedWithWeak(a.scalar.weakDType))
+  return select(condition, Tensor.filled(a.scalar, y), y)
+}
+public func select<S: TensorScalar>(_ condition: Tensor, _ a: Tensor, _ b: S) -> Tensor {
+  let x = a.cast(to: a.dtype.promotedWithWeak(b.scalar.weakDType))
+  return select(condition, x, Tensor.filled(b.scalar, x))
+}
+public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: S) -> Tensor {
+  select(condition, Tensor.scalar(a.scalar, dtype: S.defaultDType), Tensor.scalar(b.scalar, dtype: S.defaultDType))
+}

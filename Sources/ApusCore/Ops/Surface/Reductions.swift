@@ -1,0 +1,136 @@
+/// Reductions. Axes are removed, or stay with size 1 under `keepDims`; without axes everything is reduced to a scalar.
+/// Axes may be negative.
+///
+/// ```swift
+/// let x = Tensor([[1.0, 2.0], [3.0, 4.0]])
+/// x.sum()                      // 10
+/// x.mean(0)                    // [2, 3]
+/// x.max(-1, keepDims: true)    // [[2], [4]]
+/// ```
+extension Tensor {
+  private func reduced(
+    _ name: String, _ x: Tensor, _ axes: [Int], _ keepDims: Bool, _ primitive: (AxisSet, Bool) -> Primitive
+  ) -> Tensor {
+    Tensor.attempt(name, self) { Dispatch.one(primitive(try x.normalized(axes), keepDims), x) }
+  }
+  /// Whole numbers add up as int64.
+  private func asSummand() -> Tensor { dtype.isFloatingPoint || dtype.isComplex ? self : cast(to: .int64) }
+
+  /// Σx. Integers and bool sum as int64.
+  public func sum(_ axes: Int..., keepDims: Bool = false) -> Tensor {
+    sum(axes: all(axes), keepDims: keepDims)
+  }
+  public func sum(axes: [Int], keepDims: Bool = false) -> Tensor {
+    reduced("sum", asSummand(), axes, keepDims) { .sum(Sum(axes: $0, keepDims: $1)) }
+  }
+
+  /// Πx. Integers and bool multiply as int64. The gradient is right beside any number of zeros.
+  public func product(_ axes: Int..., keepDims: Bool = false) -> Tensor {
+    product(axes: all(axes), keepDims: keepDims)
+  }
+  public func product(axes: [Int], keepDims: Bool = false) -> Tensor {
+    reduced("product", asSummand(), axes, keepDims) { .product(Product(axes: $0, keepDims: $1)) }
+  }
+
+  /// The largest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape).
+  public func max(_ axes: Int..., keepDims: Bool = false) -> Tensor {
+    max(axes: all(axes), keepDims: keepDims)
+  }
+  public func max(axes: [Int], keepDims: Bool = false) -> Tensor {
+    reduced("max", self, axes, keepDims) { .max(Max(axes: $0, keepDims: $1)) }
+  }
+
+  /// The smallest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape).
+  public func min(_ axes: Int..., keepDims: Bool = false) -> Tensor {
+    min(axes: all(axes), keepDims: keepDims)
+  }
+  public func min(axes: [Int], keepDims: Bool = false) -> Tensor {
+    reduced("min", self, axes, keepDims) { .min(Min(axes: $0, keepDims: $1)) }
+  }
+
+  /// Σx / n. Integers and bool are averaged as float32.
+  public func mean(_ axes: Int..., keepDims: Bool = false) -> Tensor {
+    mean(axes: all(axes), keepDims: keepDims)
+  }
+  public func mean(axes: [Int], keepDims: Bool = false) -> Tensor {
+    Tensor.attempt("mean", self) {
+      let (x, set) = (asReal(), try normalized(axes))
+      return x.sum(axes: axes, keepDims: keepDims).dividedByCount(of: x, axes: set.axes)
+    }
+  }
+
+  /// Σ(x − mean)² / (n − correction): with 1 the unbiased estimate, with 0 the mean square deviation.
+  public func variance(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) -> Tensor {
+    variance(axes: all(axes), correction: correction, keepDims: keepDims)
+  }
+  public func variance(axes: [Int], correction: Int = 1, keepDims: Bool = false) -> Tensor {
+    Tensor.attempt("variance", self) {
+      let (x, set) = (asReal(), try normalized(axes))
+      let centred = x - x.mean(axes: axes, keepDims: true)
+      let total = (centred * centred).sum(axes: axes, keepDims: keepDims)
+      if set.axes.allSatisfy({ x.shape.dim($0).isKnown }) {
+        let count = set.axes.reduce(1.0) { $0 * Double(x.shape[$1]) }
+        return total / Swift.max(count - Double(correction), 0)
+      }
+      let count = set.axes.reduce(Tensor.scalar(.int(1), dtype: .int64)) { $0 * Tensor.size(of: x, axis: $1) }
+      return total / maximum(count - correction, 0).cast(to: x.dtype)
+    }
+  }
+
+  /// √variance.
+  public func standardDeviation(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) -> Tensor {
+    standardDeviation(axes: all(axes), correction: correction, keepDims: keepDims)
+  }
+  public func standardDeviation(axes: [Int], correction: Int = 1, keepDims: Bool = false) -> Tensor {
+    variance(axes: axes, correction: correction, keepDims: keepDims).sqrt()
+  }
+
+  /// Whether some element is not 0; false for none.
+  public func any(_ axes: Int..., keepDims: Bool = false) -> Tensor {
+    any(axes: all(axes), keepDims: keepDims)
+  }
+  public func any(axes: [Int], keepDims: Bool = false) -> Tensor {
+    cast(to: .bool).sum(axes: axes, keepDims: keepDims) .!= 0
+  }
+
+  /// Whether every element is not 0; true for none.
+  public func all(_ axes: Int..., keepDims: Bool = false) -> Tensor {
+    all(axes: all(axes), keepDims: keepDims)
+  }
+  public func all(axes: [Int], keepDims: Bool = false) -> Tensor {
+    (.!self).sum(axes: axes, keepDims: keepDims) .== 0
+  }
+
+  /// log Σ exp(x) along an axis, without overflow.
+  public func logSumExp(axis: Int, keepDims: Bool = false) -> Tensor {
+    Tensor.attempt("logSumExp", self) {
+      let (x, set) = (asReal(), AxisSet([try normalized(axis)]))
+      let largest = x.max(axes: set.axes, keepDims: true).detached()
+      // Infinities would meet in ∞ − ∞; around 0 they stand as they are.
+      let centre = select(largest.abs() .== Double.infinity, 0, largest)
+      let result = (x - centre).exp().sum(axes: set.axes, keepDims: true).log() + centre
+      return keepDims ? result : result.reshape(x.shape.reduced(set, keepDims: false))
+    }
+  }
+
+  /// The place of the largest element along an axis, int64; the first of equal ones, and the first NaN before all.
+  /// Without an axis: its place in row-major order, a scalar.
+  public func argMax(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
+    place("argMax", axis, keepDims) { .argMax(ArgMax(axis: $0, keepDims: $1)) }
+  }
+  /// The place of the smallest element along an axis, int64; the first of equal ones, and the first NaN before all.
+  /// Without an axis: its place in row-major order, a scalar.
+  public func argMin(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
+    place("argMin", axis, keepDims) { .argMin(ArgMin(axis: $0, keepDims: $1)) }
+  }
+  private func place(_ name: String, _ axis: Int?, _ keepDims: Bool, _ primitive: (Int, Bool) -> Primitive) -> Tensor {
+    Tensor.attempt(name, self) {
+      let x = dtype == .bool ? cast(to: .uint8) : self
+      guard let axis else {
+        let found = Dispatch.one(primitive(0, false), x.flattened())
+        return keepDims ? found.reshape(Shape.ones(rank)) : found
+      }
+      return Dispatch.one(primitive(try normalized(axis), keepDims), x)
+    }
+  }
+}

@@ -1,0 +1,14 @@
+extension Variable {
+  /// Gives a variable created without a value its first one: at once, also inside a trace, since what a graph reads is
+  /// the variable and not this value.
+  public func initialize(_ value: Tensor) {
+    precondition(!value.isSymbolic, "a variable's first value must be concrete: compute it in outsideTrace { }")
+    stored = value.detached()
+  }
+}
+
+extension Tensor {
+  /// The result of a computation that cannot be done: traps with the error's text, or inside `checked` and traces records
+  /// the error and returns a poisoned tensor of the given type. For layers and composites that check their arguments.
+  public static func failure(_ error: ApusError, as type: TensorType) -> Tensor { Dispatch.fail(error, type: type) }
+}

@@ -1,0 +1,56 @@
+import ApusCore
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A regular file opened for reading, its size known before anything is read.
+package final class InputFile: Sendable {
+  package let path: String
+  package let size: Int
+  private let descriptor: Int32
+
+  /// - Throws: ``ApusError`` (file) when it can't be opened or is no regular file.
+  package init(_ path: String) throws {
+    self.path = path
+    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw ApusError.file("can't open \(path)", errno) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+      let isFolder = status.st_mode & S_IFMT == S_IFDIR
+      close(descriptor)
+      throw ApusError(.file, "\(path) is \(isFolder ? "a directory" : "not a regular file")")
+    }
+    size = Int(status.st_size)
+  }
+
+  deinit { close(descriptor) }
+
+  /// The bytes from `offset` on.
+  /// - Throws: ``ApusError`` (file) when the file has fewer.
+  package func read(_ count: Int, at offset: Int) throws -> [UInt8] {
+    guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
+      throw ApusError(.file, "\(path): truncated: \(count) bytes at \(offset) of a file of \(size)")
+    }
+    var failure: Int32 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count {
+        let got = pread(descriptor, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+        if got < 0 && errno == EINTR { continue }
+        if got < 0 { failure = errno }
+        if got <= 0 { return }
+        filled += got
+      }
+    }
+    if failure != 0 { throw ApusError.file("can't read \(path)", failure) }
+    guard bytes.count == count else { throw ApusError(.file, "\(path): the file was shortened while it was read") }
+    return bytes
+  }
+}
+
+extension ApusError {
+  /// An error of the system about a file, `can't open x: No such file or directory`.
+  package static func file(_ message: String, _ code: Int32) -> ApusError {
+    ApusError(.file, "\(message): \(String(cString: strerror(code)))")
+  }
+}

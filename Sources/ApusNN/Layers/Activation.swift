@@ -1,0 +1,36 @@
+import ApusCore
+
+/// An element-wise function that a layer applies to its result: `Linear(64, 32, activation: .relu)`.
+public struct Activation: Sendable {
+  public let name: String
+  private let function: @Sendable (Tensor) -> Tensor
+
+  public init(_ name: String, _ function: @escaping @Sendable (Tensor) -> Tensor) {
+    self.name = name
+    self.function = function
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor { function(x) }
+
+  /// max(x, 0).
+  public static let relu = Activation("relu") { $0.relu() }
+  /// x·Φ(x) (Hendrycks and Gimpel, 2016).
+  public static let gelu = Activation("gelu") { $0.gelu() }
+  /// x·σ(x), also called swish.
+  public static let silu = Activation("silu") { $0.silu() }
+  /// 1 / (1 + e⁻ˣ).
+  public static let sigmoid = Activation("sigmoid") { $0.sigmoid() }
+  public static let tanh = Activation("tanh") { $0.tanh() }
+  /// Over the last axis.
+  public static let softmax = Activation("softmax") { $0.softmax(axis: -1) }
+  /// x where x > 0, `slope`·x elsewhere.
+  public static func leakyRelu(_ slope: Double = 0.01) -> Activation {
+    Activation("leakyRelu(\(slope))") { $0.leakyRelu(slope) }
+  }
+}
+
+extension Activation? {
+  /// The function's value, or the operand where there is no function.
+  @inline(__always)
+  func apply(_ x: Tensor) -> Tensor { self.map { $0(x) } ?? x }
+}

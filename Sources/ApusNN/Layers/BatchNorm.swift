@@ -1,0 +1,116 @@
+import ApusCore
+
+/// Normalises every channel by the batch's mean and variance in training, by their running averages in inference
+/// (Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167).
+///
+/// y = (x − μ) / √(σ² + ε) · weight + bias, with the biased σ². In training the running averages move by
+/// r ← (1 − momentum) · r + momentum · batch value, the variance unbiased, as in PyTorch. (Keras' `momentum` is 1 − this
+/// one, and its running variance is the biased one.)
+///
+/// - Input and output: [N, C, H, W]; for ``BatchNorm1D`` [N, C] or [N, C, L].
+/// - Parameters `weight`, `bias` [C]; buffers `running_mean`, `running_var` [C], `num_batches_tracked` (int64).
+public class BatchNormalization: Module, @unchecked Sendable {
+  public let weight: Parameter?
+  public let bias: Parameter?
+  public let runningMean: Buffer
+  public let runningVar: Buffer
+  public let numBatchesTracked: Buffer
+  public let mode = Mode(true)
+  public let epsilon: Double
+  /// nil: the running averages are the plain averages of all batches.
+  public let momentum: Double?
+  private let dtype: DType
+  private let ranks: ClosedRange<Int>
+  private let building = Building()
+
+  init(_ channels: Int?, epsilon: Double, momentum: Double?, affine: Bool, dtype: DType, ranks: ClosedRange<Int>) {
+    precondition((channels ?? 1) > 0, "batch norm of \(channels ?? 0) channels: there must be some")
+    self.epsilon = epsilon
+    self.momentum = momentum
+    self.dtype = dtype
+    self.ranks = ranks
+    let shape: Shape? = channels.map { [$0] }
+    weight = affine ? Parameter(shape, .ones, dtype: dtype) : nil
+    bias = affine ? Parameter(shape, .zeros, dtype: dtype) : nil
+    runningMean = Buffer(shape.map { Initializer.zeros($0, dtype: dtype) })
+    runningVar = Buffer(shape.map { Initializer.ones($0, dtype: dtype) })
+    numBatchesTracked = Buffer(Initializer.zeros([], dtype: .int64))
+  }
+
+  public func build(for x: Tensor) {
+    building.once {
+      if runningMean.isInitialized && runningVar.isInitialized && weight?.isInitialized ?? true { return true }
+      guard ranks.contains(x.rank), let channels = x.dimension(1).value, channels > 0 else { return false }
+      weight?.build([channels], .ones, dtype: dtype)
+      bias?.build([channels], .zeros, dtype: dtype)
+      if !runningMean.isInitialized { runningMean.initialize(Initializer.zeros([channels], dtype: dtype)) }
+      if !runningVar.isInitialized { runningVar.initialize(Initializer.ones([channels], dtype: dtype)) }
+      return true
+    }
+  }
+
+  public func forward(_ x: Tensor) -> Tensor {
+    guard ranks.contains(x.rank), runningMean.isInitialized else { return mismatch(x, nil) }
+    let mean = runningMean.value
+    guard mean.rank == 1, x.dimension(1) == mean.dimension(0) else { return mismatch(x, mean.dimension(-1)) }
+    let scale = weight?.tensor ?? Tensor.onesLike(mean)
+    let shift = bias?.tensor ?? Tensor.zerosLike(mean)
+    guard mode.value else {
+      return x.batchNormInference(
+        mean: mean, variance: runningVar.value, scale: scale, shift: shift, epsilon: epsilon)
+    }
+    let (y, batchMean, batchVariance) = x.batchNorm(scale: scale, shift: shift, epsilon: epsilon)
+    withoutGradients { track(x, mean: batchMean.detached(), variance: batchVariance.detached()) }
+    return y
+  }
+
+  private func track(_ x: Tensor, mean: Tensor, variance: Tensor) {
+    let batches = numBatchesTracked.value + 1
+    // n / (n − 1) for n elements a channel; a single one has no unbiased variance, and torch's is not a number either.
+    let count = Tensor.elementCount(x, over: x.shape.indices.filter { $0 != 1 }, dtype: mean.dtype)
+    let unbiased = variance * (count / (count - 1))
+    if let momentum {
+      runningMean.value = runningMean.value * (1 - momentum) + mean * momentum
+      runningVar.value = runningVar.value * (1 - momentum) + unbiased * momentum
+    } else {
+      let share = 1 / batches.cast(to: mean.dtype)
+      runningMean.value = runningMean.value + (mean - runningMean.value) * share
+      runningVar.value = runningVar.value + (unbiased - runningVar.value) * share
+    }
+    numBatchesTracked.value = batches
+  }
+
+  private func mismatch(_ x: Tensor, _ channels: Dim?) -> Tensor {
+    let size = channels.map(\.description) ?? "C"
+    let expected = ranks == 4...4 ? "[N, \(size), H, W]" : "[N, \(size)] or [N, \(size), L]"
+    return .failure(.layer(expected: expected, got: x), as: x.type)
+  }
+}
+
+/// Batch norm of images [N, C, H, W].
+public final class BatchNorm2D: BatchNormalization, @unchecked Sendable {
+  public init(
+    _ channels: Int, epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32
+  ) {
+    super.init(channels, epsilon: epsilon, momentum: momentum, affine: affine, dtype: dtype, ranks: 4...4)
+  }
+
+  /// Takes the number of channels from the first input.
+  public init(epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32) {
+    super.init(nil, epsilon: epsilon, momentum: momentum, affine: affine, dtype: dtype, ranks: 4...4)
+  }
+}
+
+/// Batch norm of features [N, C] or sequences [N, C, L].
+public final class BatchNorm1D: BatchNormalization, @unchecked Sendable {
+  public init(
+    _ channels: Int, epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32
+  ) {
+    super.init(channels, epsilon: epsilon, momentum: momentum, affine: affine, dtype: dtype, ranks: 2...3)
+  }
+
+  /// Takes the number of channels from the first input.
+  public init(epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32) {
+    super.init(nil, epsilon: epsilon, momentum: momentum, affine: affine, dtype: dtype, ranks: 2...3)
+  }
+}

@@ -1,0 +1,106 @@
+import ApusCore
+
+/// Two-dimensional cross-correlation of images with learned kernels: what deep learning calls convolution.
+///
+/// y[n, o, i, j] = bias[o] + Σ weight[o, c, k, l] · x[n, c, i·stride + k·dilation − padding, …] over the channels c of o's group.
+/// ```swift
+/// Conv2D(3, 32, kernelSize: 3)                                  // explicit channels
+/// Conv2D(32, kernelSize: [3, 5], padding: .same, activation: .relu)   // input channels inferred at the first call
+/// ```
+/// - Input: [N, inputChannels, H, W]. Output: [N, outputChannels, H′, W′] with
+///   H′ = ⌊(H + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
+/// - Parameters `weight` [outputChannels, inputChannels / groups, kernel height, kernel width] and `bias`
+///   [outputChannels], by default uniform on ±1/√fan_in as in PyTorch.
+public final class Conv2D: Module {
+  public let weight: Parameter
+  public let bias: Parameter?
+  public let outputChannels: Int
+  public let kernelSize: Pair
+  public let stride: Pair
+  public let padding: ImagePadding
+  public let dilation: Pair
+  public let groups: Int
+  private let activation: Activation?
+  private let initializers: (weight: Initializer, bias: Initializer?)
+  private let dtype: DType
+  private let building = Building()
+
+  /// A layer whose input channels are known.
+  public convenience init(
+    _ inputChannels: Int, _ outputChannels: Int, kernelSize: some PairConvertible, stride: some PairConvertible = 1,
+    padding: some PaddingConvertible = 0, dilation: some PairConvertible = 1, groups: Int = 1, bias: Bool = true,
+    activation: Activation? = nil, weightInitializer: Initializer = .torchDefault, biasInitializer: Initializer? = nil,
+    dtype: DType = .float32
+  ) {
+    self.init(
+      input: inputChannels, output: outputChannels, kernelSize.pair, stride.pair, padding.imagePadding, dilation.pair,
+      groups, hasBias: bias, activation, (weightInitializer, biasInitializer), dtype)
+  }
+
+  /// A layer that takes its number of input channels from the first input.
+  public convenience init(
+    _ outputChannels: Int, kernelSize: some PairConvertible, stride: some PairConvertible = 1,
+    padding: some PaddingConvertible = 0, dilation: some PairConvertible = 1, groups: Int = 1, bias: Bool = true,
+    activation: Activation? = nil, weightInitializer: Initializer = .torchDefault, biasInitializer: Initializer? = nil,
+    dtype: DType = .float32
+  ) {
+    self.init(
+      input: nil, output: outputChannels, kernelSize.pair, stride.pair, padding.imagePadding, dilation.pair, groups,
+      hasBias: bias, activation, (weightInitializer, biasInitializer), dtype)
+  }
+
+  private init(
+    input: Int?, output: Int, _ kernelSize: Pair, _ stride: Pair, _ padding: ImagePadding, _ dilation: Pair,
+    _ groups: Int, hasBias: Bool, _ activation: Activation?, _ initializers: (weight: Initializer, bias: Initializer?),
+    _ dtype: DType
+  ) {
+    let name = "Conv2D(\(input.map { "\($0), " } ?? "")\(output), kernelSize: \(kernelSize))"
+    precondition(output > 0 && (input ?? 1) > 0, "\(name): the numbers of channels must be positive")
+    precondition(
+      [kernelSize, stride, dilation].allSatisfy { $0.height > 0 && $0.width > 0 },
+      "\(name): kernel, stride \(stride) and dilation \(dilation) must be positive")
+    precondition(
+      groups > 0 && output % groups == 0 && (input ?? groups) % groups == 0,
+      "\(name): \(groups) groups must divide both numbers of channels")
+    outputChannels = output
+    self.kernelSize = kernelSize
+    self.stride = stride
+    self.padding = padding
+    self.dilation = dilation
+    self.groups = groups
+    self.activation = activation
+    self.initializers = initializers
+    self.dtype = dtype
+    let shape: Shape? = input.map { [output, $0 / groups, kernelSize.height, kernelSize.width] }
+    weight = Parameter(shape, initializers.weight, dtype: dtype)
+    let fan = shape.map { Fan($0).input } ?? 1
+    bias =
+      hasBias ? Parameter(shape.map { _ in [output] }, initializers.bias ?? .torchBias(fan: fan), dtype: dtype) : nil
+  }
+
+  public func build(for x: Tensor) {
+    building.once {
+      guard x.rank == 4, let input = x.dimension(1).value, input > 0, input % groups == 0 else {
+        return weight.isInitialized
+      }
+      let shape: Shape = [outputChannels, input / groups, kernelSize.height, kernelSize.width]
+      weight.build(shape, initializers.weight, dtype: dtype)
+      bias?.build([outputChannels], initializers.bias ?? .torchBias(fan: Fan(shape).input), dtype: dtype)
+      return true
+    }
+  }
+
+  public func forward(_ x: Tensor) -> Tensor {
+    guard x.rank == 4, weight.isInitialized else { return mismatch(x, groups == 1 ? "C" : "C (a multiple of \(groups))") }
+    let weight = weight.tensor
+    let channels = weight.dimension(1) * groups
+    guard x.dimension(1) == channels else { return mismatch(x, "\(channels)") }
+    let y = x.convolution2D(
+      weight, bias: bias?.tensor, stride: stride.tuple, padding: padding, dilation: dilation.tuple, groups: groups)
+    return activation.apply(y)
+  }
+
+  private func mismatch(_ x: Tensor, _ channels: String) -> Tensor {
+    .failure(.layer(expected: "[N, \(channels), H, W]", got: x), as: TensorType(dtype, x.shape))
+  }
+}

@@ -1,0 +1,28 @@
+import ApusCore
+
+/// In training, sets each element to 0 with a probability and divides the others by what is left: the expected value
+/// stays (Srivastava et al., 2014). In inference mode, the input itself.
+///
+/// y = x · b / (1 − p), b ~ Bernoulli(1 − p).
+public final class Dropout: Module {
+  public let probability: Double
+  public let mode = Mode(true)
+  public let generator: Generator
+
+  /// - Parameters:
+  ///   - probability: of setting an element to 0, from 0 to 1.
+  ///   - generator: where the random numbers come from.
+  public init(_ probability: Double = 0.5, generator: Generator = .default) {
+    precondition((0...1).contains(probability), "Dropout(\(probability)): a probability is between 0 and 1")
+    self.probability = probability
+    self.generator = generator
+  }
+
+  public func forward(_ x: Tensor) -> Tensor {
+    if !mode.value || probability == 0 { return x }
+    if probability == 1 { return x * 0 }
+    // Of a bool each element is needed once, forward and backward: the mask already holds the factor.
+    let keep = Tensor.uniform(x.shape, dtype: .float32, generator: generator) .>= probability
+    return x * (keep.cast(to: x.dtype) * (1 / (1 - probability)))
+  }
+}

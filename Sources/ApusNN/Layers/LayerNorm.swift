@@ -1,0 +1,44 @@
+import ApusCore
+
+/// Normalises each example over its last axes (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450).
+///
+/// y = (x − μ) / √(σ² + ε) · weight + bias, with mean and biased variance over the last `shape.rank` axes.
+/// - Input and output: [..., shape]. Parameters `weight` and `bias` of that shape, ones and zeros at first.
+public final class LayerNorm: Module {
+  public let weight: Parameter?
+  public let bias: Parameter?
+  public let shape: Shape
+  public let epsilon: Double
+
+  /// - Parameters:
+  ///   - shape: of what is normalised together: `[768]` for the last axis.
+  ///   - affine: whether there are a weight and a bias.
+  public init(
+    _ shape: Shape, epsilon: Double = 1e-5, affine: Bool = true, bias: Bool = true, dtype: DType = .float32
+  ) {
+    precondition(shape.rank > 0 && shape.elementCount > 0, "LayerNorm(\(shape)): there is nothing to normalise over")
+    self.shape = shape
+    self.epsilon = epsilon
+    weight = affine ? Parameter(shape, .ones, dtype: dtype) : nil
+    self.bias = affine && bias ? Parameter(shape, .zeros, dtype: dtype) : nil
+  }
+
+  public convenience init(
+    _ size: Int, epsilon: Double = 1e-5, affine: Bool = true, bias: Bool = true, dtype: DType = .float32
+  ) {
+    self.init([size], epsilon: epsilon, affine: affine, bias: bias, dtype: dtype)
+  }
+
+  public func forward(_ x: Tensor) -> Tensor {
+    guard x.rank >= shape.rank, zip(x.shape.dims.suffix(shape.rank), shape.dims).allSatisfy(==) else {
+      let sizes = shape.dims.map(\.description).joined(separator: ", ")
+      return .failure(.layer(expected: "[..., \(sizes)]", got: x), as: x.type)
+    }
+    let scale = weight?.tensor ?? Tensor.ones(shape, dtype: x.dtype)
+    let shift = bias?.tensor ?? Tensor.zeros(shape, dtype: x.dtype)
+    if shape.rank == 1 { return x.layerNorm(scale: scale, shift: shift, epsilon: epsilon) }
+    let flat = x.flattened(from: x.rank - shape.rank)
+    return flat.layerNorm(scale: scale.flattened(from: 0), shift: shift.flattened(from: 0), epsilon: epsilon)
+      .reshape(x.shape)
+  }
+}

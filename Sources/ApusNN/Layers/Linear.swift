@@ -1,0 +1,92 @@
+import ApusCore
+
+/// y = x·Wᵀ + b: every output feature a weighted sum of all input features (PyTorch's `Linear`, Keras' `Dense`).
+///
+/// ```swift
+/// Linear(784, 10)                           // explicit sizes
+/// Dense(10, activation: .relu)              // the input's size is inferred at the first call
+/// ```
+/// - Input: [..., inputFeatures]. Output: [..., outputFeatures].
+/// - Parameters `weight` [outputFeatures, inputFeatures] and `bias` [outputFeatures], by default uniform on
+///   ±1/√inputFeatures as in PyTorch.
+public final class Linear: Module {
+  public let weight: Parameter
+  public let bias: Parameter?
+  public let outputFeatures: Int
+  private let activation: Activation?
+  private let initializers: (weight: Initializer, bias: Initializer?)
+  private let dtype: DType
+  private let building = Building()
+
+  /// A layer whose input size is known.
+  public convenience init(
+    _ inputFeatures: Int, _ outputFeatures: Int, bias: Bool = true, activation: Activation? = nil,
+    weightInitializer: Initializer = .torchDefault, biasInitializer: Initializer? = nil, dtype: DType = .float32
+  ) {
+    self.init(
+      input: inputFeatures, output: outputFeatures, hasBias: bias, activation: activation,
+      initializers: (weightInitializer, biasInitializer), dtype: dtype)
+  }
+
+  /// A layer that takes its input size from the first input.
+  public convenience init(
+    _ outputFeatures: Int, bias: Bool = true, activation: Activation? = nil,
+    weightInitializer: Initializer = .torchDefault, biasInitializer: Initializer? = nil, dtype: DType = .float32
+  ) {
+    self.init(
+      input: nil, output: outputFeatures, hasBias: bias, activation: activation,
+      initializers: (weightInitializer, biasInitializer), dtype: dtype)
+  }
+
+  private init(
+    input: Int?, output: Int, hasBias: Bool, activation: Activation?,
+    initializers: (weight: Initializer, bias: Initializer?), dtype: DType
+  ) {
+    precondition(output > 0 && (input ?? 1) > 0, "Linear(\(input.map { "\($0), " } ?? "")\(output)): sizes must be positive")
+    outputFeatures = output
+    self.activation = activation
+    self.initializers = initializers
+    self.dtype = dtype
+    weight = Parameter(input.map { [Dim(output), Dim($0)] }, initializers.weight, dtype: dtype)
+    bias =
+      hasBias
+      ? Parameter(input.map { _ in [Dim(output)] }, initializers.bias ?? .torchBias(fan: input ?? 1), dtype: dtype) : nil
+  }
+
+  public func build(for x: Tensor) {
+    building.once {
+      guard x.rank >= 1, let input = x.dimension(-1).value, input > 0 else { return weight.isInitialized }
+      weight.build([Dim(outputFeatures), Dim(input)], initializers.weight, dtype: dtype)
+      bias?.build([Dim(outputFeatures)], initializers.bias ?? .torchBias(fan: input), dtype: dtype)
+      return true
+    }
+  }
+
+  public func forward(_ x: Tensor) -> Tensor {
+    guard x.rank >= 1, weight.isInitialized else { return mismatch(x, expected: "[..., features]") }
+    let weight = weight.tensor
+    guard weight.rank == 2, x.dimension(-1) == weight.dimension(1) else {
+      return mismatch(x, expected: "[..., \(weight.dimension(-1))]")
+    }
+    var y = x.matmul(weight.T)
+    if let bias { y = y + bias.tensor }
+    return activation.apply(y)
+  }
+
+  private func mismatch(_ x: Tensor, expected: String) -> Tensor {
+    var shape = x.shape.dims.dropLast() + [Dim(outputFeatures)]
+    if shape.count > Shape.maximumRank { shape = [] }
+    return .failure(.layer(expected: expected, got: x), as: TensorType(dtype, Shape(dims: shape)))
+  }
+}
+
+/// Keras' name of ``Linear``.
+public typealias Dense = Linear
+
+extension Initializer {
+  /// The biases of PyTorch's layers: uniform on ±1/√fan_in of their weight.
+  static func torchBias(fan: Int) -> Initializer {
+    let bound = 1 / Double(max(fan, 1)).squareRoot()
+    return .uniform(-bound, bound)
+  }
+}

@@ -1,0 +1,34 @@
+import ApusCore
+
+/// A height and a width for a layer's argument: `3` for both, `[3, 5]`, or `Pair(3, 5)`.
+public protocol PairConvertible: Sendable {
+  var pair: Pair { get }
+}
+extension Pair: PairConvertible { public var pair: Pair { self } }
+extension Int: PairConvertible { public var pair: Pair { Pair(self, self) } }
+extension [Int]: PairConvertible {
+  /// Height and width; traps unless there are two numbers.
+  public var pair: Pair {
+    precondition(count == 2, "a height and a width are two numbers, not \(self)")
+    return Pair(self[0], self[1])
+  }
+}
+
+/// What may stand for an `ImagePadding`: `1`, `[1, 2]` (rows, columns), `.same`, `.valid`, `ImagePadding.explicit(…)`.
+public protocol PaddingConvertible: Sendable {
+  var imagePadding: ImagePadding { get }
+}
+extension ImagePadding: PaddingConvertible { public var imagePadding: ImagePadding { self } }
+extension Pair: PaddingConvertible { public var imagePadding: ImagePadding { .symmetric(height, width) } }
+extension Int: PaddingConvertible { public var imagePadding: ImagePadding { pair.imagePadding } }
+extension [Int]: PaddingConvertible { public var imagePadding: ImagePadding { pair.imagePadding } }
+extension PaddingConvertible where Self == ImagePadding {
+  /// As much as makes the result ⌈size / stride⌉, an odd element below and right.
+  public static var same: ImagePadding { .same }
+  /// Nothing.
+  public static var valid: ImagePadding { .valid }
+}
+
+extension Pair {
+  var tuple: (Int, Int) { (height, width) }
+}

@@ -1,0 +1,93 @@
+import ApusCore
+
+/// (prediction − target)², averaged (`mse_loss`). Both tensors have the same shape.
+public func meanSquaredError(_ prediction: Tensor, _ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+  elementwise("meanSquaredError", prediction, target, reduction) { x, y in
+    let difference = x - y
+    return difference * difference
+  }
+}
+
+/// |prediction − target|, averaged (`l1_loss`). Both tensors have the same shape.
+public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+  elementwise("meanAbsoluteError", prediction, target, reduction) { ($0 - $1).abs() }
+}
+
+/// The cross entropy of a yes-or-no target: −y·log σ(x) − (1 − y)·log(1 − σ(x)), averaged.
+///
+/// Computed as max(x, 0) − x·y + log(1 + e^−|x|), which does not overflow.
+/// - Parameters:
+///   - logits: x, unnormalised scores.
+///   - target: y from 0 to 1, of the logits' shape.
+public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+  elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
+    x.relu() - x * y + (-x.abs()).exp().log1p()
+  }
+}
+
+/// Huber's loss, averaged: ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target (`huber_loss`).
+public func huberLoss(
+  _ prediction: Tensor, _ target: Tensor, delta: Double = 1, reduction: Reduction = .mean
+) -> Tensor {
+  guard delta > 0 else {
+    return .failure(
+      ApusError(.argument, "delta is \(delta) and must be positive", operation: "huberLoss"),
+      as: TensorType(prediction.dtype, []))
+  }
+  return elementwise("huberLoss", prediction, target, reduction) { x, y in
+    let distance = (x - y).abs()
+    let near = minimum(distance, Tensor.fullLike(distance, delta))
+    // ½·near² + δ·(|d| − near): the second part is zero inside.
+    return near * near * 0.5 + (distance - near) * delta
+  }
+}
+
+private func elementwise(
+  _ name: String, _ x: Tensor, _ y: Tensor, _ reduction: Reduction, _ loss: (Tensor, Tensor) -> Tensor
+) -> Tensor {
+  guard x.shape == y.shape, x.dtype.isFloatingPoint else {
+    return .failure(
+      ApusError(
+        .shape, "prediction and target must have the same shape, the prediction a floating-point dtype", operation: name,
+        operands: [x.type, y.type]), as: TensorType(x.dtype, []))
+  }
+  return reduction.apply(loss(x, y.dtype == x.dtype ? y : y.cast(to: x.dtype)))
+}
+
+/// A loss as a value, to hand to a trainer: `Trainer(model, optimizer: Adam(), loss: .sparseCategoricalCrossEntropy)`.
+public struct Loss: Sendable {
+  public let name: String
+  private let function: @Sendable (Tensor, Tensor) -> Tensor
+
+  /// - Parameter function: of predictions and targets; gives a scalar, the mean over the batch.
+  public init(_ name: String, _ function: @escaping @Sendable (_ predictions: Tensor, _ targets: Tensor) -> Tensor) {
+    self.name = name
+    self.function = function
+  }
+
+  public func callAsFunction(_ predictions: Tensor, _ targets: Tensor) -> Tensor { function(predictions, targets) }
+
+  /// ``crossEntropy(_:_:labelSmoothing:ignoreIndex:reduction:)`` of logits and class numbers or probabilities.
+  public static let crossEntropy = Loss("crossEntropy") { ApusNN.crossEntropy($0, $1) }
+
+  /// Cross entropy of logits [N, C] and class numbers [N]; Keras' with `from_logits=True`.
+  public static let sparseCategoricalCrossEntropy = Loss("sparseCategoricalCrossEntropy") { ApusNN.crossEntropy($0, $1) }
+
+  /// Cross entropy of logits [N, C] and probabilities or one-hot targets [N, C]; Keras' with `from_logits=True`.
+  public static let categoricalCrossEntropy = Loss("categoricalCrossEntropy") {
+    ApusNN.crossEntropy($0, $1.cast(to: $0.dtype))
+  }
+
+  /// Cross entropy with smoothed labels.
+  public static func crossEntropy(labelSmoothing: Double, ignoreIndex: Int? = nil) -> Loss {
+    Loss("crossEntropy") { ApusNN.crossEntropy($0, $1, labelSmoothing: labelSmoothing, ignoreIndex: ignoreIndex) }
+  }
+
+  public static let meanSquaredError = Loss("meanSquaredError") { ApusNN.meanSquaredError($0, $1) }
+  public static let mse = meanSquaredError
+  public static let meanAbsoluteError = Loss("meanAbsoluteError") { ApusNN.meanAbsoluteError($0, $1) }
+  public static let mae = meanAbsoluteError
+  /// Binary cross entropy of logits.
+  public static let binaryCrossEntropy = Loss("binaryCrossEntropy") { ApusNN.binaryCrossEntropyWithLogits($0, $1) }
+  public static func huber(delta: Double = 1) -> Loss { Loss("huber") { huberLoss($0, $1, delta: delta) } }
+}

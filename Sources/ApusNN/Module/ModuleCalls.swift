@@ -1,0 +1,57 @@
+import ApusCore
+import CApus
+
+/// The modules whose calls this thread is in. Pushing and popping are on every call's way; names are found only for
+/// errors, graphs and hooks.
+enum ModuleCalls {
+  @inline(__always)
+  static func push(_ module: some Module) { apus_calls_push(Unmanaged.passUnretained(module).toOpaque()) }
+  @inline(__always)
+  static func pop() { apus_calls_pop() }
+
+  @inline(__always)
+  static var isOutermost: Bool { apus_calls_depth() == 1 }
+
+  /// The calls' modules, outermost first. Each is alive: its call has not returned.
+  private static var stack: [any Module] {
+    (0..<apus_calls_depth()).compactMap { i in
+      apus_calls_item(i).flatMap { Unmanaged<AnyObject>.fromOpaque($0).takeUnretainedValue() as? any Module }
+    }
+  }
+
+  /// The innermost module's name inside the one that called it.
+  static var innermostName: String {
+    let stack = stack.suffix(2)
+    guard let child = stack.last else { return "" }
+    guard stack.count == 2, let parent = stack.first else { return typeName(child) }
+    return name(of: child, in: parent)
+  }
+
+  /// The innermost module's path from the outermost one, `encoder.0`; empty when it was called itself.
+  static var path: String {
+    let stack = stack
+    return zip(stack, stack.dropFirst()).map { name(of: $1, in: $0) }.joined(separator: ".")
+  }
+
+  /// The innermost module for messages: `features.0 (Conv2D)`.
+  static var describedPath: String {
+    guard let innermost = stack.last else { return "" }
+    let path = path
+    return path.isEmpty ? typeName(innermost) : "\(path) (\(typeName(innermost)))"
+  }
+
+  private static func name(of child: any Module, in parent: any Module) -> String {
+    parent.namedModules().first { $0.module === child }?.name ?? typeName(child)
+  }
+
+  static func typeName(_ module: any Module) -> String { "\(type(of: module))" }
+}
+
+extension ApusError {
+  /// A size that does not fit the layer being called.
+  static func layer(
+    _ kind: Kind = .shape, expected: String, got: Tensor
+  ) -> ApusError {
+    ApusError(kind, "\(ModuleCalls.describedPath) expects \(expected), got \(got.type)")
+  }
+}

@@ -1,0 +1,149 @@
+import ApusCore
+
+/// A named part of a module.
+public struct ModuleMember: Sendable {
+  public enum Kind: Sendable {
+    case parameter(Parameter)
+    case buffer(Buffer)
+    case mode(Mode)
+    case generator(Generator)
+    case module(any Module)
+  }
+  public var name: String
+  public var kind: Kind
+
+  public init(_ name: String, _ kind: Kind) {
+    self.name = name
+    self.kind = kind
+  }
+}
+
+extension Module {
+  public func members() -> [ModuleMember] { reflectedMembers() }
+
+  /// The members that the stored properties hold: those of superclasses first, then in the order of declaration.
+  public func reflectedMembers() -> [ModuleMember] {
+    var mirrors: [Mirror] = []
+    var mirror: Mirror? = Mirror(reflecting: self)
+    while let current = mirror {
+      mirrors.append(current)
+      mirror = current.superclassMirror
+    }
+    return mirrors.reversed().flatMap { mirror in
+      mirror.children.flatMap { label, value in
+        label.map { ModuleMember.members(named: $0.snakeCased, of: value) } ?? []
+      }
+    }
+  }
+
+  /// This module's parameters, buffers, modes and generators and those of all modules below it, with their dotted paths.
+  /// What is reachable by two paths appears twice.
+  func allMembers() -> [(path: String, kind: ModuleMember.Kind)] {
+    var found: [(String, ModuleMember.Kind)] = []
+    visit(prefix: "", parents: [self]) { path, kind in found.append((path, kind)) }
+    return found
+  }
+
+  fileprivate func visit(
+    prefix: String, parents: [any Module], _ body: (String, ModuleMember.Kind) -> Void
+  ) {
+    for member in members() {
+      let path = prefix + member.name
+      body(path, member.kind)
+      guard case .module(let child) = member.kind else { continue }
+      precondition(
+        !parents.contains { $0 === child }, "the module at \(path) contains itself; a tree of modules has no circles")
+      child.visit(prefix: path + ".", parents: parents + [child], body)
+    }
+  }
+}
+
+extension ModuleMember {
+  /// What one stored property holds; nothing for values that are no part of a module.
+  static func members(named name: String, of value: Any) -> [ModuleMember] {
+    switch value {
+    case let parameter as Parameter: [ModuleMember(name, .parameter(parameter))]
+    case let buffer as Buffer: [ModuleMember(name, .buffer(buffer))]
+    case let mode as Mode: [ModuleMember(name, .mode(mode))]
+    case let generator as Generator: [ModuleMember(name, .generator(generator))]
+    case let slot as any AnySlot: slot.anyModule.map { [ModuleMember(name, .module($0))] } ?? []
+    case let module as any Module: [ModuleMember(name, .module(module))]
+    case let modules as [any Module]: indexed(name, modules) { .module($0) }
+    case let parameters as [Parameter]: indexed(name, parameters) { .parameter($0) }
+    default: []
+    }
+  }
+
+  private static func indexed<T>(_ name: String, _ items: [T], _ kind: (T) -> Kind) -> [ModuleMember] {
+    items.enumerated().map { ModuleMember("\(name).\($0)", kind($1)) }
+  }
+}
+
+extension String {
+  /// `runningMean` → `running_mean`; a name that begins with a capital, or has underscores, stays as it is.
+  var snakeCased: String {
+    guard let first, first.isLowercase, !contains("_") else { return self }
+    var result = ""
+    var previousWasLower = false
+    for character in self {
+      if character.isUppercase && previousWasLower { result.append("_") }
+      previousWasLower = character.isLowercase || character.isNumber
+      result.append(contentsOf: character.lowercased())
+    }
+    return result
+  }
+}
+
+// MARK: What is asked of it
+
+extension Module {
+  /// Every module at and below this one, with its path; this one's is empty. Each once.
+  public func namedModules() -> [(name: String, module: any Module)] {
+    var seen: Set<ObjectIdentifier> = [ObjectIdentifier(self)]
+    return [("", self as any Module)]
+      + allMembers().compactMap { path, kind in
+        guard case .module(let module) = kind, seen.insert(ObjectIdentifier(module)).inserted else { return nil }
+        return (path, module)
+      }
+  }
+
+  /// The parameters at and below this module with their names, each once.
+  public func namedParameters() -> [(name: String, parameter: Parameter)] {
+    var seen: Set<ObjectIdentifier> = []
+    return allMembers().compactMap { path, kind in
+      guard case .parameter(let parameter) = kind, seen.insert(ObjectIdentifier(parameter)).inserted else { return nil }
+      return (path, parameter)
+    }
+  }
+
+  public var parameters: [Parameter] { namedParameters().map(\.parameter) }
+
+  /// The buffers at and below this module with their names, each once.
+  public func namedBuffers() -> [(name: String, buffer: Buffer)] {
+    var seen: Set<ObjectIdentifier> = []
+    return allMembers().compactMap { path, kind in
+      guard case .buffer(let buffer) = kind, seen.insert(ObjectIdentifier(buffer)).inserted else { return nil }
+      return (path, buffer)
+    }
+  }
+
+  /// The random generators that layers at and below this module were given, each once; not the default one.
+  public func namedGenerators() -> [(name: String, generator: Generator)] {
+    var seen: Set<ObjectIdentifier> = [ObjectIdentifier(Generator.default)]
+    return allMembers().compactMap { path, kind in
+      guard case .generator(let generator) = kind, seen.insert(ObjectIdentifier(generator)).inserted else { return nil }
+      return (path, generator)
+    }
+  }
+
+  /// Number of elements of all parameters. Parameters whose size is still to be inferred count 0.
+  public var parameterCount: Int {
+    parameters.reduce(0) { $0 + ($1.isInitialized ? $1.value.elementCount : 0) }
+  }
+
+  /// Forgets the gradients of all parameters.
+  public func zeroGradients() { for parameter in parameters { parameter.gradient = nil } }
+
+  /// Whether training changes the parameters at and below this module (`requires_grad_`, Keras' `trainable`).
+  public func setTrainable(_ trainable: Bool) { for parameter in parameters { parameter.isTrainable = trainable } }
+}

@@ -1,0 +1,104 @@
+import ApusCore
+
+/// Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980), by PyTorch's formulas.
+///
+/// With g the gradient plus weightDecay · p and t the step: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
+/// p ← p − lr/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε).
+public final class Adam: Optimizer {
+  public let state: OptimizerState
+  public let betas: (Double, Double)
+  public let epsilon: Double
+  public let weightDecay: Double
+
+  /// Parameters may be given here or later by ``Optimizer/attach(_:)``; a trainer does the latter.
+  public init(
+    _ parameters: [Parameter] = [], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
+    epsilon: Double = 1e-8, weightDecay: Double = 0
+  ) {
+    AdamStep.check(betas, epsilon, weightDecay)
+    state = OptimizerState(parameters, learningRate: learningRate)
+    self.betas = betas
+    self.epsilon = epsilon
+    self.weightDecay = weightDecay
+  }
+
+  public var slotNames: [String] { AdamStep.slotNames }
+
+  public func prepare(step: Tensor, learningRate: Tensor) -> AdamStep {
+    AdamStep(step: step, learningRate: learningRate, betas: betas, epsilon: epsilon, weightDecay: 0)
+  }
+
+  public func update(_ value: Tensor, gradient: Tensor, slots: inout [Tensor], step: AdamStep) -> Tensor {
+    step.update(value, weightDecay == 0 ? gradient : gradient + value * weightDecay, &slots)
+  }
+}
+
+/// Adam with the weight decay taken from the parameter instead of added to the gradient (Loshchilov and Hutter, 2019,
+/// https://arxiv.org/abs/1711.05101), by PyTorch's formulas: p ← p·(1 − lr · weightDecay), then Adam's step.
+public final class AdamW: Optimizer {
+  public let state: OptimizerState
+  public let betas: (Double, Double)
+  public let epsilon: Double
+  public let weightDecay: Double
+
+  /// Parameters may be given here or later by ``Optimizer/attach(_:)``; a trainer does the latter.
+  public init(
+    _ parameters: [Parameter] = [], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
+    epsilon: Double = 1e-8, weightDecay: Double = 0.01
+  ) {
+    AdamStep.check(betas, epsilon, weightDecay)
+    state = OptimizerState(parameters, learningRate: learningRate)
+    self.betas = betas
+    self.epsilon = epsilon
+    self.weightDecay = weightDecay
+  }
+
+  public var slotNames: [String] { AdamStep.slotNames }
+
+  public func prepare(step: Tensor, learningRate: Tensor) -> AdamStep {
+    AdamStep(step: step, learningRate: learningRate, betas: betas, epsilon: epsilon, weightDecay: weightDecay)
+  }
+
+  public func update(_ value: Tensor, gradient: Tensor, slots: inout [Tensor], step: AdamStep) -> Tensor {
+    step.update(value, gradient, &slots)
+  }
+}
+
+/// One step's numbers of Adam and AdamW, and the part that both share.
+public struct AdamStep {
+  static let slotNames = ["exp_avg", "exp_avg_sq"]
+
+  private let betas: (Double, Double)
+  private let epsilon: Double
+  /// lr / (1 − β₁ᵗ).
+  private let stepSize: ScalarCache
+  /// 1 / √(1 − β₂ᵗ).
+  private let scale: ScalarCache
+  /// 1 − lr · weightDecay; nil: 1.
+  private let keep: ScalarCache?
+
+  init(step: Tensor, learningRate: Tensor, betas: (Double, Double), epsilon: Double, weightDecay: Double) {
+    self.betas = betas
+    self.epsilon = epsilon
+    // In float64: 1 − 0.999ᵗ would lose four of float32's seven digits in the first steps.
+    func correction(_ beta: Double) -> Tensor { 1 - Tensor(beta, dtype: .float64).power(step) }
+    stepSize = ScalarCache(learningRate / correction(betas.0))
+    scale = ScalarCache(correction(betas.1).rsqrt())
+    keep = weightDecay == 0 ? nil : ScalarCache(1 - learningRate * weightDecay)
+  }
+
+  static func check(_ betas: (Double, Double), _ epsilon: Double, _ weightDecay: Double) {
+    precondition(
+      (0..<1).contains(betas.0) && (0..<1).contains(betas.1), "Adam: betas \(betas) must be from 0 to below 1")
+    precondition(epsilon >= 0 && weightDecay >= 0, "Adam: epsilon and weight decay can't be negative")
+  }
+
+  func update(_ value: Tensor, _ gradient: Tensor, _ slots: inout [Tensor]) -> Tensor {
+    let m = slots[0] * betas.0 + gradient * (1 - betas.0)
+    let v = slots[1] * betas.1 + gradient * gradient * (1 - betas.1)
+    slots = [m, v]
+    let kept = keep.map { value * $0.value(value.dtype) } ?? value
+    let direction = m / (v.sqrt() * scale.value(value.dtype) + epsilon)
+    return kept - direction * stepSize.value(value.dtype)
+  }
+}

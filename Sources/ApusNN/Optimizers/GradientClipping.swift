@@ -1,0 +1,29 @@
+import ApusCore
+
+/// Scales all gradients by the same factor so that their joint Euclidean norm is at most `maximum`
+/// (`torch.nn.utils.clip_grad_norm_`): the factor is min(1, maximum / (norm + 1e-6)).
+///
+/// Call it between `backward` and `step`; it may be part of a compiled step.
+/// - Returns: the norm before, a scalar; 0 when no parameter has a gradient.
+@discardableResult
+public func clipGradientNorm(_ parameters: [Parameter], maximum: Double) -> Tensor {
+  withoutGradients {
+    let gradients = parameters.compactMap { parameter in parameter.gradient.map { (parameter, $0.detached()) } }
+    guard let dtype = gradients.first?.1.dtype else { return Tensor(0.0) }
+    let squares = gradients.map { ($1 * $1).sum().cast(to: dtype) }
+    let norm = squares.dropFirst().reduce(squares[0], +).sqrt()
+    let factor = (maximum / (norm + 1e-6)).clamped(max: 1)
+    for (parameter, gradient) in gradients { parameter.gradient = gradient * factor.cast(to: gradient.dtype) }
+    return norm
+  }
+}
+
+/// Restricts every element of the gradients to ±`maximum` (`torch.nn.utils.clip_grad_value_`).
+public func clipGradientValue(_ parameters: [Parameter], maximum: Double) {
+  withoutGradients {
+    for parameter in parameters {
+      guard let gradient = parameter.gradient?.detached() else { continue }
+      parameter.gradient = gradient.clamped(min: -maximum, max: maximum)
+    }
+  }
+}

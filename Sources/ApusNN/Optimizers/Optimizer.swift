@@ -1,0 +1,178 @@
+import ApusCore
+import Synchronization
+
+/// Changes parameters by their gradients.
+///
+/// ```swift
+/// let optimizer = Adam(model.parameters, learningRate: 1e-3)
+/// optimizer.zeroGradients()
+/// crossEntropy(model(images), labels).backward()
+/// optimizer.step()
+/// ```
+/// The learning rate, the number of steps and the optimizer's memory of each parameter are variables, so a compiled
+/// step reads and writes them each time it runs. An own optimizer conforms to the protocol, keeps an ``OptimizerState``
+/// and says in ``update(_:gradient:slots:step:)`` how one parameter changes.
+public protocol Optimizer: AnyObject, Sendable {
+  /// Numbers that are the same for all parameters in one step.
+  associatedtype StepValues
+
+  var state: OptimizerState { get }
+
+  /// Names of the tensors remembered for every parameter, zeros at first: `["momentum"]`.
+  var slotNames: [String] { get }
+
+  /// Prepares what all parameters need, once a step.
+  /// - Parameters:
+  ///   - step: the number of this step, from 1; a float64 scalar.
+  ///   - learningRate: a float64 scalar.
+  func prepare(step: Tensor, learningRate: Tensor) -> StepValues
+
+  /// The parameter's next value.
+  /// - Parameters:
+  ///   - value: before the step.
+  ///   - gradient: of the same dtype and shape.
+  ///   - slots: the remembered tensors in the order of ``slotNames``, to be replaced by the next ones.
+  func update(_ value: Tensor, gradient: Tensor, slots: inout [Tensor], step: StepValues) -> Tensor
+}
+
+extension Optimizer {
+  /// The step size. Setting it does not trace anything anew.
+  public var learningRate: Double {
+    get { outsideTrace { state.learningRate.value.item() } }
+    set { outsideTrace { state.learningRate.value = Tensor(newValue, dtype: .float64) } }
+  }
+
+  /// How many steps were made.
+  public var stepCount: Int { outsideTrace { state.step.value.item(as: Int.self) } }
+
+  public var parameters: [Parameter] { state.parameters }
+
+  /// Gives it the parameters to change, in addition to those it has.
+  public func attach(_ parameters: [Parameter]) { state.attach(parameters) }
+
+  /// Forgets all gradients, so that the next `backward` starts anew.
+  public func zeroGradients() { for parameter in state.parameters { parameter.gradient = nil } }
+
+  /// Changes every trainable parameter that has a gradient.
+  public func step() {
+    withoutGradients {
+      let count = state.step.value + 1
+      state.step.value = count
+      let values = withScope("optimizer") {
+        prepare(step: count.cast(to: .float64), learningRate: state.learningRate.value)
+      }
+      for parameter in state.parameters {
+        guard parameter.isTrainable, let gradient = parameter.gradient?.detached() else { continue }
+        let variables = state.slots(of: parameter, names: slotNames)
+        withScope("optimizer") {
+          var slots = variables.map(\.value)
+          parameter.value = update(parameter.value, gradient: gradient, slots: &slots, step: values)
+          for (variable, slot) in zip(variables, slots) { variable.value = slot }
+        }
+      }
+    }
+  }
+}
+
+/// What an optimizer keeps: its parameters, learning rate, step count, and the slots (memory) of each parameter.
+public final class OptimizerState: Sendable {
+  /// float64 scalar.
+  public let learningRate: Variable
+  /// int64 scalar: how many steps were made.
+  public let step: Variable
+  private let registry = Mutex(Registry())
+
+  private struct Registry {
+    var parameters: [Parameter] = []
+    var known: Set<ObjectIdentifier> = []
+    var slots: [ObjectIdentifier: [Variable]] = [:]
+  }
+
+  public init(_ parameters: [Parameter], learningRate: Double) {
+    precondition(learningRate >= 0, "a learning rate of \(learningRate): it can't be negative")
+    self.learningRate = Variable(Tensor(learningRate, dtype: .float64))
+    step = Variable(Tensor(0, dtype: .int64))
+    attach(parameters)
+  }
+
+  public var parameters: [Parameter] { registry.withLock { $0.parameters } }
+
+  public func attach(_ parameters: [Parameter]) {
+    registry.withLock { registry in
+      for parameter in parameters where registry.known.insert(ObjectIdentifier(parameter)).inserted {
+        registry.parameters.append(parameter)
+      }
+    }
+  }
+
+  /// The slots of a parameter, zeros of its type when there are none yet.
+  func slots(of parameter: Parameter, names: [String]) -> [Variable] {
+    if names.isEmpty { return [] }
+    if let known = existingSlots(of: parameter) { return known }
+    let made = outsideTrace { names.map { _ in Variable(Tensor.zerosLike(parameter.value)) } }
+    return registry.withLock { registry in
+      if let known = registry.slots[ObjectIdentifier(parameter)] { return known }
+      registry.slots[ObjectIdentifier(parameter)] = made
+      return made
+    }
+  }
+
+  func existingSlots(of parameter: Parameter) -> [Variable]? {
+    registry.withLock { $0.slots[ObjectIdentifier(parameter)] }
+  }
+}
+
+// MARK: Saving
+
+extension Optimizer {
+  /// The learning rate, the step count and all slots, the latter as `<parameter's name>.<slot>`.
+  ///
+  /// - Parameter model: gives the parameters their names; without one they are numbered in order.
+  public func stateDictionary(_ model: (any Module)? = nil) -> StateDictionary {
+    var result: StateDictionary = ["learning_rate": state.learningRate.value, "step": state.step.value]
+    for (name, parameter) in named(model) {
+      for (slot, variable) in zip(slotNames, state.existingSlots(of: parameter) ?? []) {
+        result["\(name).\(slot)"] = variable.value
+      }
+    }
+    return result
+  }
+
+  /// Restores what ``stateDictionary(_:)`` gave.
+  /// - Throws: ``ApusError`` (argument) when slots are missing, unknown or of another shape; nothing is changed then.
+  public func loadStateDictionary(_ saved: StateDictionary, _ model: (any Module)? = nil) throws {
+    var difference = StateDifference()
+    var expected: Set = ["learning_rate", "step"]
+    difference.missing = expected.filter { saved[$0] == nil }.sorted()
+    var loads: [(Variable, Tensor)] = []
+    for (name, parameter) in named(model) {
+      let keys = slotNames.map { "\(name).\($0)" }
+      expected.formUnion(keys)
+      // A parameter that never had a gradient has no slots.
+      guard keys.contains(where: { saved[$0] != nil }) else { continue }
+      for (key, variable) in zip(keys, state.slots(of: parameter, names: slotNames)) {
+        guard let tensor = saved[key] else {
+          difference.missing.append(key)
+          continue
+        }
+        if tensor.shape != variable.value.shape {
+          difference.mismatched.append("\(key): got \(tensor.shape), expected \(variable.value.shape)")
+        }
+        loads.append((variable, tensor.cast(to: variable.value.dtype)))
+      }
+    }
+    difference.unexpected = saved.keys.filter { !expected.contains($0) }
+    guard difference.isEmpty, let rate = saved["learning_rate"], let step = saved["step"] else {
+      throw ApusError(.argument, "the saved state does not fit the optimizer \(type(of: self)): \(difference)")
+    }
+    for (variable, tensor) in loads { variable.value = tensor }
+    state.learningRate.value = rate.cast(to: .float64)
+    state.step.value = step.cast(to: .int64)
+  }
+
+  private func named(_ model: (any Module)?) -> [(String, Parameter)] {
+    var names: [ObjectIdentifier: String] = [:]
+    for (name, parameter) in model?.namedParameters() ?? [] { names[ObjectIdentifier(parameter)] = name }
+    return state.parameters.enumerated().map { (names[ObjectIdentifier($1)] ?? "\($0)", $1) }
+  }
+}

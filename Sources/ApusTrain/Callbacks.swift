@@ -1,0 +1,102 @@
+import ApusCore
+import ApusNN
+
+/// What `fit` does besides training: `callbacks: [.progress, .checkpoint("ckpt"), .earlyStopping(patience: 3)]`.
+public struct Callback: Sendable {
+  let makeObserver: @Sendable () -> any TrainingObserver
+
+  /// An own observer.
+  public init(_ observer: any TrainingObserver) { makeObserver = { observer } }
+
+  init(_ makeObserver: @escaping @Sendable () -> any TrainingObserver) { self.makeObserver = makeObserver }
+
+  /// Calls a function after every epoch.
+  public static func onEpochEnd(_ body: @escaping @Sendable (TrainingMoment) throws -> Void) -> Callback {
+    Callback { EpochEnd(body) }
+  }
+
+  /// Ends the training when a value has not improved for `patience` epochs.
+  ///
+  /// - Parameters:
+  ///   - monitor: a name in ``History``; larger is better if it contains "accuracy", else smaller.
+  ///   - minimumChange: what counts as an improvement.
+  public static func earlyStopping(
+    monitor: String = "val_loss", patience: Int = 0, minimumChange: Double = 0
+  ) -> Callback {
+    Callback { EarlyStopping(Monitor(monitor, minimumChange: minimumChange), patience: patience) }
+  }
+
+  /// Sets the learning rate: the optimizer's first one times the schedule's factor.
+  /// - Parameter unit: what the schedule counts.
+  public static func learningRate(_ schedule: Schedule, per unit: ScheduleUnit = .step) -> Callback {
+    Callback { LearningRateSetter(schedule, unit) }
+  }
+}
+
+public enum ScheduleUnit: Hashable, Sendable { case step, epoch }
+
+/// Follows a value of the history.
+struct Monitor: Sendable {
+  let name: String
+  let minimumChange: Double
+
+  init(_ name: String, minimumChange: Double = 0) {
+    self.name = name
+    self.minimumChange = abs(minimumChange)
+  }
+
+  private func isBetter(_ a: Double, than b: Double) -> Bool {
+    name.contains("accuracy") ? a > b + minimumChange : a < b - minimumChange
+  }
+
+  /// The place of the best value in the history; nil when there is none.
+  /// - Throws: ``ApusError`` (argument) when the history has no such value.
+  func best(_ history: History) throws -> Int? {
+    let course = history[name]
+    guard !history.epochs.isEmpty else { return nil }
+    guard course.count == history.epochs.count else {
+      throw ApusError(.argument, "there is no value \"\(name)\" to watch; there are \(history.names.joined(separator: ", "))")
+    }
+    var best = 0
+    for i in course.indices.dropFirst() where isBetter(course[i], than: course[best]) || course[best].isNaN { best = i }
+    return best
+  }
+}
+
+private final class EpochEnd: TrainingObserver {
+  private let body: @Sendable (TrainingMoment) throws -> Void
+  init(_ body: @escaping @Sendable (TrainingMoment) throws -> Void) { self.body = body }
+  func epochDidEnd(_ moment: TrainingMoment) throws { try body(moment) }
+}
+
+/// Its memory is the history, so that it survives a checkpoint.
+private final class EarlyStopping: TrainingObserver {
+  private let monitor: Monitor
+  private let patience: Int
+
+  init(_ monitor: Monitor, patience: Int) {
+    self.monitor = monitor
+    self.patience = patience
+  }
+
+  func epochDidEnd(_ moment: TrainingMoment) throws {
+    guard let best = try monitor.best(moment.history) else { return }
+    let waited = moment.history.epochs.count - 1 - best
+    if waited > 0 && waited >= patience { moment.stop() }
+  }
+}
+
+private final class LearningRateSetter: TrainingObserver {
+  private let schedule: Schedule
+  private let unit: ScheduleUnit
+
+  init(_ schedule: Schedule, _ unit: ScheduleUnit) {
+    self.schedule = schedule
+    self.unit = unit
+  }
+
+  func stepWillBegin(_ moment: TrainingMoment) {
+    let rate = moment.trainer.initialLearningRate * schedule(unit == .step ? moment.totalSteps : moment.epoch)
+    if moment.trainer.optimizer.learningRate != rate { moment.trainer.optimizer.learningRate = rate }
+  }
+}

@@ -1,0 +1,152 @@
+import ApusCore
+import ApusData
+import ApusFormats
+import ApusNN
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+extension Callback {
+  /// Saves a checkpoint after every epoch.
+  ///
+  /// A checkpoint is a directory with `model.safetensors` (loadable on its own), `optimizer.safetensors` and
+  /// `state.json`. It is replaced in one step: a process killed at any moment leaves the old or the new one.
+  /// - Parameters:
+  ///   - directory: where; made when it does not exist, its parent must.
+  ///   - everySteps: saves after every so many steps as well.
+  ///   - bestOf: saves after an epoch only when this value of the history is its best so far.
+  public static func checkpoint(_ directory: String, everySteps: Int? = nil, bestOf: String? = nil) -> Callback {
+    Callback { CheckpointSaver(directory, everySteps, bestOf.map { Monitor($0) }) }
+  }
+}
+
+private final class CheckpointSaver: TrainingObserver {
+  private let directory: String
+  private let everySteps: Int?
+  private let monitor: Monitor?
+
+  init(_ directory: String, _ everySteps: Int?, _ monitor: Monitor?) {
+    self.directory = directory
+    self.everySteps = everySteps
+    self.monitor = monitor
+  }
+
+  func trainingWillBegin(_ moment: TrainingMoment) throws {
+    if let everySteps, everySteps < 1 { throw ApusError(.argument, "a checkpoint every \(everySteps) steps: 1 or more fit") }
+  }
+
+  func stepDidEnd(_ moment: TrainingMoment) throws {
+    // The epoch's last step is saved with the epoch.
+    guard let everySteps, moment.totalSteps % everySteps == 0, moment.step < moment.stepsPerEpoch else { return }
+    try moment.trainer.saveCheckpoint(directory)
+  }
+
+  func epochDidEnd(_ moment: TrainingMoment) throws {
+    let history = moment.history
+    if let monitor, try monitor.best(history) != history.epochs.count - 1 { return }
+    try moment.trainer.saveCheckpoint(directory)
+  }
+}
+
+/// What `state.json` holds beside the tensors.
+private struct CheckpointState: Codable {
+  var format = 1
+  var epoch: Int
+  var position: Int
+  var examples: Int
+  var seconds: Double
+  var runStart: Int
+  var totalSteps: Int
+  var dataset: DatasetState?
+  /// Sums of loss and metrics over the epoch so far.
+  var sums: [Double]
+  /// Key and offset of the random generators; the default one's name is empty.
+  var generators: [String: [Int64]]
+  var history: History
+}
+
+extension Trainer {
+  /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:)``.
+  /// - Throws: ``ApusError`` (file) when it can't be written; an earlier checkpoint is still there then.
+  public func saveCheckpoint(_ directory: String) throws {
+    let (saved, generators) = (state.withLock { $0 }, namedGenerators)
+    let record = CheckpointState(
+      epoch: saved.epoch, position: saved.position, examples: saved.examples, seconds: saved.seconds,
+      runStart: saved.runStart, totalSteps: saved.totalSteps,
+      dataset: saved.dataset, sums: sums.values,
+      generators: generators.mapValues { $0.state.value.toArray(of: Int64.self) }, history: saved.history)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    let json = try encoder.encode(record)
+    try AtomicReplacement.directory(directory) { folder in
+      try model.save(to: "\(folder)/model.safetensors")
+      try SafetensorsFile.write(optimizer.stateDictionary(model), to: "\(folder)/optimizer.safetensors")
+      try AtomicReplacement.file("\(folder)/state.json") { try $0.write(Array(json)) }
+    }
+  }
+
+  /// Takes up a training where a checkpoint left it: weights, optimizer, random numbers, history and the place in the
+  /// data. The next ``fit(_:epochs:validation:callbacks:)`` goes on with that run as if it had not been interrupted;
+  /// model, optimizer and data must be made as they were.
+  /// - Throws: ``ApusError`` (file) when files are missing or damaged, (argument) when they don't fit the model or optimizer.
+  public func resume(from directory: String) throws {
+    var folder = directory
+    if (try? InputFile("\(directory)/state.json")) == nil {
+      let previous = AtomicReplacement.previous(directory)
+      if (try? InputFile("\(previous)/state.json")) != nil { folder = previous }
+    }
+    let record = try Self.readState("\(folder)/state.json")
+    let weights = try SafetensorsFile("\(folder)/model.safetensors").stateDictionary()
+    let slots = try SafetensorsFile("\(folder)/optimizer.safetensors").stateDictionary()
+    let generators = namedGenerators
+    guard Set(record.generators.keys) == Set(generators.keys), record.generators.values.allSatisfy({ $0.count == 2 }) else {
+      throw ApusError(
+        .argument, "\(folder): its random generators are not the model's: \(record.generators.keys.sorted()) and \(generators.keys.sorted())")
+    }
+    guard record.sums.count == sums.names.count else {
+      throw ApusError(.argument, "\(folder) was made with other metrics: \(record.sums.count - 1), not \(metrics.count)")
+    }
+    try model.loadStateDictionary(weights)
+    try optimizer.loadStateDictionary(slots, model)
+    for (name, generator) in generators {
+      if let values = record.generators[name] { generator.state.value = Tensor(values) }
+    }
+    sums.restore(record.sums)
+    state.withLock {
+      $0 = TrainingState(
+        history: record.history, epoch: record.epoch, position: record.position, examples: record.examples,
+        seconds: record.seconds, runStart: record.runStart, totalSteps: record.totalSteps, dataset: record.dataset,
+        isResumed: true)
+    }
+  }
+
+  private static func readState(_ path: String) throws -> CheckpointState {
+    let file = try InputFile(path)
+    guard file.size <= 1 << 28 else { throw ApusError(.file, "\(path): \(file.size) bytes are too many for a state") }
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    do {
+      let record = try decoder.decode(CheckpointState.self, from: Data(file.read(file.size, at: 0)))
+      guard record.format == 1 else { throw ApusError(.file, "\(path) has the format \(record.format); 1 is known") }
+      guard record.epoch >= 0, record.position >= 0, record.examples >= 0, record.totalSteps >= 0,
+        (0...record.epoch).contains(record.runStart)
+      else { throw ApusError(.file, "\(path): its numbers contradict each other") }
+      return record
+    } catch let error as DecodingError {
+      throw ApusError(.file, "\(path) is damaged: \(error)")
+    }
+  }
+
+  /// The default generator, whose name is empty, and those of the model's layers.
+  private var namedGenerators: [String: Generator] {
+    var all = ["": Generator.default]
+    for (name, generator) in model.namedGenerators() { all[name] = generator }
+    return all
+  }
+}

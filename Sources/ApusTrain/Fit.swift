@@ -1,0 +1,130 @@
+import ApusCore
+import ApusData
+import ApusNN
+
+extension Trainer {
+  /// Trains for a number of epochs.
+  ///
+  /// After ``resume(from:)`` it goes on with the interrupted run, of which `epochs` is the whole length. Otherwise it
+  /// trains so many epochs more, whose numbers (and so the data's order) follow those before.
+  /// - Parameters:
+  ///   - train: batches of inputs and targets.
+  ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
+  ///   - callbacks: what else happens.
+  /// - Returns: the records of all epochs so far.
+  /// - Throws: ``ApusError`` when the data does not fit the model, `CancellationError` when the task is cancelled, and
+  ///   what reading the data or callbacks throw. The model keeps what it learned.
+  @discardableResult
+  public func fit(
+    _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = []
+  ) async throws -> History {
+    guard epochs >= 0 else { throw ApusError(.argument, "training for \(epochs) epochs: 0 or more fit") }
+    guard train.count > 0 || epochs == 0 else { throw ApusError(.argument, "there is nothing to train on: the dataset is empty") }
+    let endEpoch = try begin(epochs)
+    let modes = model.modes
+    defer {
+      modes.restore()
+      state.withLock { $0.isTraining = false }
+    }
+    let observers = callbacks.map { $0.makeObserver() }
+    model.zeroGradients()
+    for observer in observers { try observer.trainingWillBegin(moment(endEpoch, train)) }
+    while state.withLock({ $0.epoch < endEpoch && !$0.isAskedToStop }) {
+      try await trainEpoch(train, validation, endEpoch, observers)
+    }
+    for observer in observers { try observer.trainingDidEnd(moment(endEpoch, train)) }
+    return history
+  }
+
+  private func begin(_ epochs: Int) throws -> Int {
+    try state.withLock { state in
+      guard !state.isTraining else { throw ApusError(.argument, "the trainer is training already") }
+      state.isTraining = true
+      state.isAskedToStop = false
+      if !state.isResumed {
+        // A run that was stopped within an epoch begins the epoch anew.
+        state.runStart = state.epoch
+        state.position = 0
+        state.examples = 0
+        state.seconds = 0
+        state.dataset = nil
+        sums.reset()
+      }
+      state.isResumed = false
+      return state.runStart + epochs
+    }
+  }
+
+  private func moment(_ endEpoch: Int, _ train: Dataset) -> TrainingMoment {
+    state.withLock {
+      TrainingMoment(
+        trainer: self, epoch: $0.epoch, endEpoch: endEpoch, step: $0.position, stepsPerEpoch: train.count,
+        examples: $0.examples, totalSteps: $0.totalSteps)
+    }
+  }
+
+  private func trainEpoch(
+    _ train: Dataset, _ validation: Dataset?, _ endEpoch: Int, _ observers: [any TrainingObserver]
+  ) async throws {
+    let clock = ContinuousClock()
+    let start = clock.now
+    let before = state.withLock { $0.seconds }
+    func elapsed() -> Double { before + (clock.now - start).seconds }
+    let place = state.withLock { state in
+      var place = train.epoch(state.epoch).start
+      place.position = state.position
+      return (here: place, saved: state.dataset)
+    }
+    if let saved = place.saved, saved != place.here {
+      throw ApusError(
+        .argument, "the checkpoint was made with other data: shuffled with seeds \(saved.seeds), this with \(place.here.seeds)")
+    }
+    model.train()
+    var batches = try train.epoch(from: place.here).makeAsyncIterator()
+    while let batch = try await batches.next() {
+      try Task.checkCancellation()
+      for observer in observers { try observer.stepWillBegin(moment(endEpoch, train)) }
+      try trainStep(batch)
+      let dataset = batches.state
+      let stops = state.withLock { state in
+        state.position += 1
+        state.totalSteps += 1
+        state.examples += batch.inputs.shape[0]
+        state.seconds = elapsed()
+        state.dataset = dataset
+        return state.isAskedToStop
+      }
+      let now = moment(endEpoch, train)
+      for observer in observers { try observer.stepDidEnd(now) }
+      if stops || state.withLock({ $0.isAskedToStop }) { return }
+    }
+    try await finishEpoch(train, validation, endEpoch, observers, elapsed)
+  }
+
+  private func finishEpoch(
+    _ train: Dataset, _ validation: Dataset?, _ endEpoch: Int, _ observers: [any TrainingObserver],
+    _ elapsed: () -> Double
+  ) async throws {
+    let done = moment(endEpoch, train)
+    var values = Dictionary(uniqueKeysWithValues: done.values)
+    if let validation {
+      for (name, value) in try await evaluate(validation) { values["val_" + name] = value }
+    }
+    sums.reset()
+    state.withLock { [values] state in
+      state.history.epochs.append(
+        History.Epoch(
+          number: state.epoch + 1, values: values, seconds: elapsed(), steps: state.position, examples: state.examples))
+      state.epoch += 1
+      state.position = 0
+      state.examples = 0
+      state.seconds = 0
+      state.dataset = train.epoch(state.epoch).start
+    }
+    for observer in observers { try observer.epochDidEnd(done) }
+  }
+}
+
+extension Duration {
+  var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

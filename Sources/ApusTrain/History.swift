@@ -1,0 +1,30 @@
+/// What a training reported: one record an epoch.
+///
+/// ```swift
+/// let history = try await trainer.fit(train, epochs: 5, validation: test)
+/// history["val_accuracy"].last
+/// ```
+public struct History: Hashable, Codable, Sendable {
+  public struct Epoch: Hashable, Codable, Sendable {
+    /// Counted from 1.
+    public var number: Int
+    /// `loss`, the metrics' names, and both with `val_` before them.
+    public var values: [String: Double]
+    /// Wall-clock time of training and validation, in seconds.
+    public var seconds: Double
+    public var steps: Int
+    public var examples: Int
+  }
+  public var epochs: [Epoch] = []
+
+  public init() {}
+
+  /// A value's course over the epochs; epochs without it are left out.
+  public subscript(name: String) -> [Double] { epochs.compactMap { $0.values[name] } }
+
+  /// Names of all values: those of training, then those of validation.
+  public var names: [String] {
+    let all = Set(epochs.flatMap(\.values.keys))
+    return all.sorted { ($0.hasPrefix("val_") ? 1 : 0, $0 == "loss" ? 0 : 1, $0) < ($1.hasPrefix("val_") ? 1 : 0, $1 == "loss" ? 0 : 1, $1) }
+  }
+}

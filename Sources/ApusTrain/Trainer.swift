@@ -1,0 +1,197 @@
+import ApusCore
+import ApusData
+import ApusNN
+import Synchronization
+
+/// How gradients are limited before the optimizer's step.
+public enum GradientClipping: Hashable, Sendable {
+  /// All together to a Euclidean norm.
+  case norm(Double)
+  /// Every element to ± a value.
+  case value(Double)
+}
+
+/// Trains, evaluates and applies a model.
+///
+/// ```swift
+/// let trainer = Trainer(model, optimizer: Adam(), loss: .sparseCategoricalCrossEntropy, metrics: [.accuracy])
+/// let history = try await trainer.fit(train, epochs: 5, validation: test, callbacks: [.progress, .checkpoint("ckpt")])
+/// let result = try await trainer.evaluate(test)          // ["loss": …, "accuracy": …]
+/// let scores = try trainer.predict(images)
+/// ```
+/// Batches' first tensor is the model's input, their last the loss's target. The whole step (forward, backward, update,
+/// metrics) is compiled once, with the batch's size left open, so that a smaller last batch is not traced anew.
+public final class Trainer: Sendable {
+  public enum Execution: Hashable, Sendable {
+    /// The step is traced and compiled at its first batch.
+    case compiled
+    /// Every operation runs at once: for debugging.
+    case eager
+  }
+
+  public let model: any Layer
+  public let optimizer: any Optimizer
+  public let loss: Loss
+  public let metrics: [Metric]
+  public let gradientClipping: GradientClipping?
+  /// The optimizer's learning rate when the trainer was made: what schedules are relative to.
+  public let initialLearningRate: Double
+  let sums: MetricSums
+  private let trainSteps: StepFunctions
+  private let evaluationSteps: StepFunctions
+  private let forward: StepFunctions
+  let state = Mutex(TrainingState())
+
+  /// - Parameters:
+  ///   - optimizer: is given the model's parameters unless it has some.
+  ///   - loss: of predictions and targets, the mean over the batch.
+  ///   - mode: whether steps are compiled.
+  public init(
+    _ model: any Layer, optimizer: any Optimizer, loss: Loss, metrics: [Metric] = [], mode: Execution = .compiled,
+    gradientClipping: GradientClipping? = nil
+  ) {
+    self.model = model
+    self.optimizer = optimizer
+    self.loss = loss
+    self.metrics = metrics
+    self.gradientClipping = gradientClipping
+    if optimizer.parameters.isEmpty { optimizer.attach(model.parameters) }
+    initialLearningRate = optimizer.learningRate
+    let sums = MetricSums(metrics)
+    self.sums = sums
+    trainSteps = StepFunctions("train", mode) { inputs, targets in
+      optimizer.zeroGradients()
+      let predictions = model(inputs)
+      let value = loss(predictions, targets)
+      value.backward()
+      switch gradientClipping {
+      case .norm(let maximum): clipGradientNorm(optimizer.parameters, maximum: maximum)
+      case .value(let maximum): clipGradientValue(optimizer.parameters, maximum: maximum)
+      case nil: break
+      }
+      optimizer.step()
+      // Nothing is left to be carried from one step to the next.
+      optimizer.zeroGradients()
+      withoutGradients { sums.add(loss: value, predictions, targets) }
+      return []
+    }
+    evaluationSteps = StepFunctions("evaluate", mode) { inputs, targets in
+      withoutGradients {
+        let predictions = model(inputs)
+        sums.add(loss: loss(predictions, targets), predictions, targets)
+      }
+      return []
+    }
+    forward = StepFunctions("predict", mode) { inputs, _ in [withoutGradients { model(inputs) }] }
+  }
+
+  /// The records of all epochs so far.
+  public var history: History { state.withLock { $0.history } }
+
+  /// How often the training step was traced: once, unless dtypes, ranks or sizes other than the batch's change.
+  public var traceCount: Int { trainSteps.traceCount }
+
+  func trainStep(_ batch: Batch) throws {
+    guard let targets = batch.targets else { throw Trainer.withoutTargets }
+    _ = try trainSteps(batch.inputs, targets)
+  }
+
+  // MARK: Evaluation
+
+  /// The loss and the metrics over a dataset, in inference mode.
+  ///
+  /// - Parameter dataset: of batches, inputs first and targets last.
+  /// - Throws: ``ApusError`` when the data does not fit the model, or what reading the data throws.
+  public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
+    let before = sums.values
+    let modes = model.modes
+    defer {
+      sums.restore(before)
+      modes.restore()
+    }
+    sums.reset()
+    model.eval()
+    var examples = 0
+    for try await batch in dataset.epoch(0) {
+      guard let targets = batch.targets else { throw Trainer.withoutTargets }
+      _ = try evaluationSteps(batch.inputs, targets)
+      examples += batch.inputs.shape[0]
+    }
+    return Dictionary(uniqueKeysWithValues: sums.means(examples))
+  }
+
+  // MARK: Prediction
+
+  /// The model's outputs for one batch of inputs, in inference mode.
+  /// - Throws: ``ApusError`` when the input does not fit the model.
+  public func predict(_ inputs: Tensor) throws -> Tensor {
+    let modes = model.modes
+    defer { modes.restore() }
+    model.eval()
+    return try forward(inputs, nil)[0]
+  }
+
+  /// The model's outputs for a dataset of batches, joined along the first axis.
+  /// - Throws: ``ApusError`` when the data does not fit the model or there is none, or what reading the data throws.
+  public func predict(_ dataset: Dataset) async throws -> Tensor {
+    let modes = model.modes
+    defer { modes.restore() }
+    model.eval()
+    var outputs: [Tensor] = []
+    for try await batch in dataset.epoch(0) { outputs.append(try forward(batch.inputs, nil)[0]) }
+    guard !outputs.isEmpty else { throw ApusError(.argument, "there is nothing to predict: the dataset is empty") }
+    return concatenate(outputs, axis: 0)
+  }
+
+  private static let withoutTargets = ApusError(
+    .argument, "the dataset's elements hold one tensor; training and evaluation need inputs and targets")
+}
+
+/// A step as a function of inputs and targets: compiled for each combination of ranks, or run as it is.
+private final class StepFunctions: Sendable {
+  private let name: String
+  private let mode: Trainer.Execution
+  private let body: @Sendable (Tensor, Tensor?) throws -> [Tensor]
+  private let functions = Mutex<[[Int]: Compiled<Tensor, Tensor?, [Tensor]>]>([:])
+
+  init(
+    _ name: String, _ mode: Trainer.Execution, _ body: @escaping @Sendable (Tensor, Tensor?) throws -> [Tensor]
+  ) {
+    self.name = name
+    self.mode = mode
+    self.body = body
+  }
+
+  convenience init(
+    _ name: String, _ mode: Trainer.Execution, _ body: @escaping @Sendable (Tensor, Tensor) throws -> [Tensor]
+  ) {
+    self.init(name, mode) { inputs, targets in
+      guard let targets else { return [] }
+      return try body(inputs, targets)
+    }
+  }
+
+  var traceCount: Int { functions.withLock { $0.values.reduce(0) { $0 + $1.traceCount } } }
+
+  func callAsFunction(_ inputs: Tensor, _ targets: Tensor?) throws -> [Tensor] {
+    guard inputs.rank > 0, targets?.rank != 0 else {
+      throw ApusError(
+        .shape, "a batch's tensors begin with the batch's size: call batch(_:) on the dataset",
+        operands: [inputs.type] + (targets.map { [$0.type] } ?? []))
+    }
+    if mode == .eager { return try checked { try body(inputs, targets) } }
+    return try function(inputs, targets)(inputs, targets)
+  }
+
+  private func function(_ inputs: Tensor, _ targets: Tensor?) -> Compiled<Tensor, Tensor?, [Tensor]> {
+    let ranks = [inputs.rank] + (targets.map { [$0.rank] } ?? [])
+    return functions.withLock { functions in
+      if let known = functions[ranks] { return known }
+      // The first size has a name and stays open, 0 stands for "as it comes".
+      let shapes = ranks.map { Shape(dims: ["batch"] + [Dim](repeating: 0, count: $0 - 1)) }
+      let made = compiled(inputs: shapes, name: name, body)
+      functions[ranks] = made
+      return made
+    }
+  }
+}

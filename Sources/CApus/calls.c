@@ -1,0 +1,3 @@
+#include "capus_calls.h"
+
+_Thread_local struct apus_calls apus_thread_calls;
