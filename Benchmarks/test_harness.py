@@ -17,14 +17,11 @@ WORKER = """
 import sys, time
 sys.path.insert(0, {peers!r})
 from worker import serve
-def busy(seconds):
-    def call():
-        stop = time.perf_counter() + seconds
-        while time.perf_counter() < stop: pass
-    return lambda: call
+def asleep(seconds):
+    return lambda: lambda: time.sleep(seconds)
 def broken(): raise ValueError("cannot")
 print("noise that is no answer")
-serve("Pretended 1", {{"eager_add": busy({seconds}), "softmax": broken}})
+serve("Pretended 1", {{"eager_add": asleep({seconds}), "softmax": broken}})
 """
 
 
@@ -55,7 +52,7 @@ class HarnessTests(unittest.TestCase):
         self.assertAlmostEqual(Workload("a", "GB/s", 2e9).value(0.5), 4)
 
     def test_measures_processes_and_reports(self):
-        mine, theirs = pretended("apus", 0.001), pretended("torch", 0.003)
+        mine, theirs = pretended("apus", 0.01), pretended("torch", 0.03)
         self.addCleanup(mine.close)
         self.addCleanup(theirs.close)
         workload = Workload("eager_add", "ns", 1, (Target(2, ("torch",)),))
