@@ -41,12 +41,12 @@ let package = Package(
     .executableTarget(
       name: "ApusCommand",
       dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-    .testTarget(name: "ApusCPUTests", dependencies: ["ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
+    .target(name: "ApusConformance", dependencies: ["ApusCore"]),
+
+    .testTarget(name: "ApusCoreTests", dependencies: ["ApusConformance", "ApusCore"]),
+    .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
-    .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFormats", "ApusNN"]),
-    .testTarget(
-      name: "ApusTrainTests", dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]
