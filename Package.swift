@@ -48,6 +48,9 @@ let package = Package(
     .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
+    .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFormats", "ApusNN"]),
+    .testTarget(
+      name: "ApusTrainTests", dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]

@@ -15,7 +15,8 @@ struct Evaluate: AsyncParsableCommand {
     let test = try data.load(directory).test
     let side = try test.element(at: 0).inputs.shape[1]
     guard side == loaded.side else {
-      throw ApusError(.shape, "\(model) takes images of \(loaded.side)×\(loaded.side), and \(data.rawValue)'s are \(side)×\(side)")
+      throw ApusError(
+        .shape, "\(model) takes images of \(loaded.side)×\(loaded.side), and \(data.rawValue)'s are \(side)×\(side)")
     }
     let report = try HeldOutReport(loaded, test)
     if json {
@@ -63,7 +64,8 @@ struct Predict: AsyncParsableCommand {
     let best = probabilities.indices.max { probabilities[$0] < probabilities[$1] } ?? 0
     if json {
       Console.json([
-        ("image", .string(path)), ("class", .string(names[best])), ("probability", .number(Double(probabilities[best]))),
+        ("image", .string(path)), ("class", .string(names[best])),
+        ("probability", .number(Double(probabilities[best]))),
         ("probabilities", .object(zip(names, probabilities).map { ($0, .number(Double($1))) })),
       ])
     } else {

@@ -34,7 +34,9 @@ struct Train: AsyncParsableCommand {
     if let learningRate, !(learningRate > 0 && learningRate.isFinite) {
       throw ValidationError("--learning-rate \(learningRate): a number above 0 fits")
     }
-    if let checkpointEvery, checkpointEvery < 1 { throw ValidationError("--checkpoint-every \(checkpointEvery): 1 or more fit") }
+    if let checkpointEvery, checkpointEvery < 1 {
+      throw ValidationError("--checkpoint-every \(checkpointEvery): 1 or more fit")
+    }
   }
 
   func run() async throws {
@@ -57,7 +59,9 @@ struct Train: AsyncParsableCommand {
     let history = try await trainer.fit(
       train.shuffled(seed: seed).batched(batchSize ?? data.recipe.batchSize), epochs: epochs ?? data.recipe.epochs,
       validation: heldOut,
-      callbacks: [.progress(to: json ? .standardError : .standardOutput), .checkpoint(checkpoint, everySteps: checkpointEvery)])
+      callbacks: [
+        .progress(to: json ? .standardError : .standardOutput), .checkpoint(checkpoint, everySteps: checkpointEvery),
+      ])
     let seconds = start.duration(to: clock.now) / .seconds(1)
 
     let path = "\(output)/model.safetensors"
@@ -75,7 +79,9 @@ struct Train: AsyncParsableCommand {
       ])
     } else {
       let percent = (report.accuracy * 10000).rounded() / 100
-      print("\nheld-out accuracy \(percent) % (\(report.correct) of \(report.actual.count)), trained in \((seconds * 10).rounded() / 10) s")
+      print(
+        "\nheld-out accuracy \(percent) % (\(report.correct) of \(report.actual.count)), trained in \((seconds * 10).rounded() / 10) s"
+      )
       print("model      \(path)")
       for picture in pictures { print("picture    \(picture)") }
       print("\ntry: apus predict \(path) IMAGE.png")
@@ -87,7 +93,7 @@ struct Train: AsyncParsableCommand {
   }
 
   private func say(_ text: String) {
-    if json { Console.error(text) } else { print(text) }
+    if json { Console.error(text) } else { Console.show(text) }
   }
 
   private func drawPictures(_ history: History, _ report: HeldOutReport, _ model: DigitModel) throws -> [String] {
@@ -98,7 +104,10 @@ struct Train: AsyncParsableCommand {
           title: "apus train \(data.rawValue)", trainLoss: history["loss"], validationLoss: history["val_loss"],
           trainAccuracy: history["accuracy"], validationAccuracy: history["val_accuracy"])
       ),
-      ("confusion.png", try ConfusionMatrix(predicted: report.predicted, actual: report.actual, classes: model.classNames)),
+      (
+        "confusion.png",
+        try ConfusionMatrix(predicted: report.predicted, actual: report.actual, classes: model.classNames)
+      ),
       ("predictions.png", try report.sheet(model)),
     ]
     var written: [String] = []

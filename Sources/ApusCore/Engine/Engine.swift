@@ -41,7 +41,9 @@ public protocol Executable: AnyObject, Sendable {
 
 extension Engine {
   public var summary: String { name }
-  public func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage? { nil }
+  public func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage? {
+    nil
+  }
   public func executeBinary(
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage? { nil }
