@@ -31,8 +31,8 @@ let package = Package(
     .target(name: "ApusCore", dependencies: ["CApus"]),
     .target(name: "ApusCPU", dependencies: ["ApusCore", "CApus", "CKernels", "COneDNN", "CBLAS"]),
     .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CZlib", "CDigits"]),
-    .target(name: "ApusNN", dependencies: ["ApusCore"]),
-    .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN"]),
+    .target(name: "ApusNN", dependencies: ["ApusCore", "CApus"]),
+    .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN", "CApus"]),
     .target(name: "ApusTrain", dependencies: ["ApusCore", "ApusNN", "ApusData", "ApusFormats"]),
     .target(name: "ApusWatch", dependencies: ["ApusCore", "CCairo"]),
     .target(
@@ -41,8 +41,12 @@ let package = Package(
     .executableTarget(
       name: "ApusCommand",
       dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
-    .testTarget(name: "ApusCPUTests", dependencies: ["ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
+    .target(name: "ApusConformance", dependencies: ["ApusCore"]),
+
+    .testTarget(name: "ApusCoreTests", dependencies: ["ApusConformance", "ApusCore"]),
+    .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
+    .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]
