@@ -25,12 +25,13 @@ let package = Package(
     c("CBLAS", links: ["openblas", "gomp"]),
     c("CPNG", links: ["png"]),
     c("CZlib", links: ["z"]),
+    c("CRows"),
     c("CCairo", links: ["dl"]),
     c("CDigits", exclude: ["optdigits.bin", "README.md"]),
 
     .target(name: "ApusCore", dependencies: ["CApus"]),
     .target(name: "ApusCPU", dependencies: ["ApusCore", "CApus", "CKernels", "COneDNN", "CBLAS"]),
-    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CZlib", "CDigits"]),
+    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CZlib", "CRows", "CDigits"]),
     .target(name: "ApusNN", dependencies: ["ApusCore", "CApus"]),
     .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN", "CApus"]),
     .target(name: "ApusTrain", dependencies: ["ApusCore", "ApusNN", "ApusData", "ApusFormats"]),
@@ -47,6 +48,9 @@ let package = Package(
     .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
+    .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFormats", "ApusNN"]),
+    .testTarget(
+      name: "ApusTrainTests", dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]

@@ -54,7 +54,9 @@ struct PrimitiveChecks {
 
   mutating func samples(_ kind: PrimitiveKind) {
     for sample in kind.samples {
-      for dtype in sample.hasReals ? DType.allCases : [.float64] { self.sample(sample, dtype, layouts: Layout.allCases) }
+      let dtypes: [DType] =
+        if kind == .custom { [.float32, .float64] } else { sample.hasReals ? DType.allCases : [.float64] }
+      for dtype in dtypes { self.sample(sample, dtype, layouts: Layout.allCases) }
     }
   }
 
