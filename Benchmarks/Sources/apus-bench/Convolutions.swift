@@ -2,7 +2,7 @@ import Apus
 
 /// Convolutions of images, stride 1, padded to keep the size, without bias.
 extension Workload {
-  private struct Size {
+  private struct Size: Sendable {
     let name: String
     let batch: Int, channels: Int, side: Int, outputs: Int, kernel: Int, groups: Int
   }

@@ -1,13 +1,13 @@
 import Apus
 
 /// Something to time: `prepare` makes its inputs and returns the call.
-struct Workload {
+struct Workload: Sendable {
   typealias Call = () throws -> Void
 
   let name: String
-  let prepare: () throws -> Call
+  let prepare: @Sendable () throws -> Call
 
-  init(_ name: String, prepare: @escaping () throws -> Call) {
+  init(_ name: String, prepare: @escaping @Sendable () throws -> Call) {
     self.name = name
     self.prepare = prepare
   }

@@ -18,7 +18,7 @@ func answer(_ line: String) {
 
 func peakMemoryKiB() -> Int {
   var usage = rusage()
-  getrusage(RUSAGE_SELF, &usage)
+  getrusage(RUSAGE_SELF.rawValue, &usage)
   return usage.ru_maxrss
 }
 
