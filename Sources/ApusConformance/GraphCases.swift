@@ -45,7 +45,7 @@ enum GraphCases {
       },
       try .built("wide: every partial result used again", [f32([331])]) { g, x in
         var parts = [x[0]]
-        for i in 1..<40 { parts.append(try g(i % 3 == 0 ? .tanh : .add, parts[i - 1], parts[i / 2])) }
+        for i in 1..<40 { parts.append(try g(i % 3 == 0 ? .multiply : .maximum, parts[i - 1], try g(.tanh, parts[i / 2]))) }
         return [parts[39], parts[20], parts[1]]
       },
       try .traced("deep: two hundred nodes", [f32([331])]) { x in
