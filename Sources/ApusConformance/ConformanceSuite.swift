@@ -36,7 +36,7 @@ public struct ConformanceSuite: Sendable {
     if kinds.contains(.cast) { run.casts() }
     run.badIndices(kinds)
     var report = run.report
-    if includesGraphs { GraphChecks(engine: engine).run(into: &report) }
+    if includesGraphs { GraphChecks(engine: engine).run(includesLarge: includesLarge, into: &report) }
     return report
   }
 }

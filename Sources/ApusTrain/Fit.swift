@@ -101,6 +101,8 @@ extension Trainer {
       for observer in observers { try observer.stepDidEnd(now) }
       if stops || state.withLock({ $0.isAskedToStop }) { return }
     }
+    // A cancelled task's data ends early, which is not the end of the epoch.
+    try Task.checkCancellation()
     try await finishEpoch(train, validation, endEpoch, observers, elapsed)
   }
 

@@ -250,6 +250,59 @@ CK_INLINE float ck_sin_shifted(float x, int32_t quarter, bool have_fma) {
   return ck_float(ck_bits(y) ^ ((uint32_t)(q & 2) << 30));
 }
 
+// x^y by way of double precision: 2^(y log2 |x|), with the special cases of C's pow.
+CK_INLINE float ck_powf(float x, float y) {
+  double a = (double)__builtin_fabsf(x);
+  uint64_t u = ck_bits64(a);
+  // a = 2^e m with m in [sqrt(1/2), sqrt 2); log2 m = 2/ln 2 atanh(s), s = (m - 1) / (m + 1), by its series
+  int64_t e = (int64_t)(u - 0x3FE6A09E667F3BCDu) >> 52;
+  double m = ck_double(u - ((uint64_t)e << 52));
+  double s = (m - 1.0) / (m + 1.0), s2 = s * s;
+  double h = 1.0 / 13;
+  h = h * s2 + 1.0 / 11;
+  h = h * s2 + 1.0 / 9;
+  h = h * s2 + 1.0 / 7;
+  h = h * s2 + 1.0 / 5;
+  h = h * s2 + 1.0 / 3;
+  h = h * s2 + 1.0;
+  double logarithm = (double)(int32_t)e + 2.8853900817779268 * s * h;
+  logarithm = a == 0.0 ? -(double)INFINITY : logarithm;
+  logarithm = a < (double)INFINITY ? logarithm : a;
+  double t = logarithm == 0.0 ? 0.0 : (double)y * logarithm;
+  t = t > 200.0 ? 200.0 : t;
+  t = t < -200.0 ? -200.0 : t;
+  // 2^t = 2^n 2^r, |r| <= 1/2, by the exponential series in r ln 2
+  double rounded = t + (6755399441055744.0 + 1023.0);
+  double r = (t - (rounded - (6755399441055744.0 + 1023.0))) * 0.69314718055994531;
+  double p = 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 0.5;
+  p = p * r + 1.0;
+  p = p * r + 1.0;
+  float z = (float)(p * ck_double(ck_bits64(rounded) << 52));
+  bool integer = __builtin_elementwise_floor(y) == y;
+  bool odd = integer & (__builtin_elementwise_floor(y * 0.5f) * 2.0f != y);
+  bool negative = (int32_t)ck_bits(x) < 0;
+  z = (negative & odd) ? -z : z;
+  z = ((x < 0.0f) & (x > -INFINITY) & !integer) ? NAN : z;
+  z = ((x != x) | (y != y)) ? NAN : z;
+  return ((x == 1.0f) | (y == 0.0f)) ? 1.0f : z;
+}
+
+// The remainder with the divisor's sign, right where ck_remainder_is_easy: there the quotient's floor, its product with y
+// and the difference are exact in double precision.
+CK_INLINE bool ck_remainder_is_easy(float x, float y) {
+  return (__builtin_fabs((double)x / (double)y) < 0x1p28) & (__builtin_fabsf(y) < INFINITY);
+}
+CK_INLINE float ck_easy_remainder(float x, float y) {
+  double quotient = __builtin_elementwise_floor((double)x / (double)y);
+  return (float)((double)x - quotient * (double)y);
+}
+
 // Double precision: the C library's.
 CK_INLINE double ck_sigmoid(double x) {
   double z = exp(-fabs(x)), y = 1.0 / (1.0 + z);

@@ -48,7 +48,7 @@ def main():
         good &= agree("trained by Apus", mine, twins.accuracy(model.eval(), *test), len(test[1]))
 
         model = twins.train("digits", images[~held_out], labels[~held_out], seed=1, epochs=2)
-        save_file(model.state_dict(), path)
+        save_file(model.state_dict(), path, metadata=twins.METADATA)
         mine = run(apus, "evaluate", path, "digits", "--json")["accuracy"]
         good &= agree("trained by PyTorch", mine, twins.accuracy(model, *test), len(test[1]))
 

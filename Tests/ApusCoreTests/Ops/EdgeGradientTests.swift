@@ -35,7 +35,7 @@ import Testing
     #expect(slope([0, 1, 2]) { maximum($0, other) } == [0, 0.5, 1])
     #expect(slope([0, 1, 2]) { minimum(other, $0) } == [1, 0.5, 0])
     #expect(slope([1, 3, 3]) { $0.max() } == [0, 0.5, 0.5])
-    #expect(slope([1, 1, 1, 3]) { $0.min(0) } == [1.0 / 3, 1.0 / 3, 1.0 / 3, 0])
+    #expect(slope([1, 1, 1, 1, 3]) { $0.min(0) } == [0.25, 0.25, 0.25, 0.25, 0])
   }
 
   @Test("select sends nothing where it did not choose")
