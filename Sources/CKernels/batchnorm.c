@@ -4,14 +4,14 @@
 #include <stdlib.h>
 
 enum {
-  LANES = 512,      // most lanes of a row
+  LANES = 1024,     // most lanes of a row
   CHUNK_ROWS = 64,  // rows accumulated before sums go to double precision
 };
 
 // Channels that are worked on together, and where their numbers are. Three shapes of layout come to this:
 //   [batch, channels, spatial]          lanes 1, rows of 64 lanes along the spatial axis
 //   [batch, groups, spatial, block]     lanes = block, rows of as many pixels as fit 64 lanes
-//   [batch, channels] (spatial 1), or a block above 64: lanes = up to 512 neighbouring channels
+//   [batch, channels] (spatial 1), or a block above 64: lanes = up to 1024 neighbouring channels
 struct group {
   int64_t rows, width, stride, tail, lanes;
   int64_t offset, sample;    // of the first element; from one sample to the next

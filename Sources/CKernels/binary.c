@@ -1,5 +1,5 @@
 // Binary, comparing and three-operand element-wise kernels: scalar definitions and lookup.
-#include "internal.h"
+#include "vmath.h"
 
 struct binary_kernel {
   ck_binary_fn range, entry;
@@ -11,6 +11,7 @@ struct binary_table {
 };
 
 #define CK_LOOP_FAST CK_VECTORIZE
+#define CK_LOOP_MATH CK_VECTORIZE
 #define CK_LOOP_SLOW CK_NO_VECTORIZE
 
 CK_INLINE uint8_t ck_divide_u8(uint8_t x, uint8_t y) { return y == 0 ? 0 : x / y; }

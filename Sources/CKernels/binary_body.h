@@ -14,16 +14,13 @@
   K(REMAINDER, S, S, SLOW, ck_remainder_##S(x, y))                        \
   K(POWER, S, S, SLOW, ck_power_##S(x, y))
 
-#define CK_BINARY_FLOAT(K, S, F)                                          \
+#define CK_BINARY_FLOAT(K, S)                                             \
   K(ADD, S, S, FAST, x + y)                                               \
   K(SUBTRACT, S, S, FAST, x - y)                                          \
   K(MULTIPLY, S, S, FAST, x *y)                                           \
   K(DIVIDE, S, S, FAST, x / y)                                            \
   K(MAXIMUM, S, S, FAST, (x > y || x != x) ? x : y)                       \
-  K(MINIMUM, S, S, FAST, (x < y || x != x) ? x : y)                       \
-  K(REMAINDER, S, S, SLOW, ck_remainder_##S(x, y))                        \
-  K(POWER, S, S, SLOW, pow##F(x, y))                                      \
-  K(ATAN2, S, S, SLOW, atan2##F(x, y))
+  K(MINIMUM, S, S, FAST, (x < y || x != x) ? x : y)
 
 #define CK_BINARY_LOGICAL(K, S)                                           \
   K(LOGICAL_AND, S, b, FAST, (x != 0) & (y != 0))                         \
@@ -45,9 +42,14 @@
   CK_BINARY_LOGICAL(K, i32)                                               \
   CK_BINARY_WRAPPING(K, i64)                                              \
   CK_BINARY_LOGICAL(K, i64)                                               \
-  CK_BINARY_FLOAT(K, f32, f)                                              \
+  CK_BINARY_FLOAT(K, f32)                                                 \
+  K(POWER, f32, f32, MATH, ck_powf(x, y))                                 \
+  K(ATAN2, f32, f32, SLOW, atan2f(x, y))                                  \
   CK_BINARY_LOGICAL(K, f32)                                               \
-  CK_BINARY_FLOAT(K, f64, )                                               \
+  CK_BINARY_FLOAT(K, f64)                                                 \
+  K(REMAINDER, f64, f64, SLOW, ck_remainder_f64(x, y))                    \
+  K(POWER, f64, f64, SLOW, pow(x, y))                                     \
+  K(ATAN2, f64, f64, SLOW, atan2(x, y))                                   \
   CK_BINARY_LOGICAL(K, f64)
 
 #define CK_COMPARE_TYPE(K, S)                                             \
@@ -63,7 +65,7 @@
   CK_COMPARE_TYPE(K, u8) CK_COMPARE_TYPE(K, i32) CK_COMPARE_TYPE(K, i64) CK_COMPARE_TYPE(K, f32) CK_COMPARE_TYPE(K, f64)
 
 // One mode of one kernel: X and Y say how element i of each operand is read, SIZE_A and SIZE_B whether it advances.
-#define CK_BINARY_MODE(OP, S, R, COST, EXPRESSION, MODE, PRELUDE, X, Y, SIZE_A, SIZE_B)                              \
+#define CK_BINARY_RANGE(OP, S, R, COST, EXPRESSION, MODE, PRELUDE, X, Y)                                             \
   static void N(OP##_##S##_##MODE##_range)(int64_t n, const void *left, const void *right, void *out) {              \
     const ck_##S *a = left, *b = right;                                                                              \
     ck_##R *result = out;                                                                                            \
@@ -72,7 +74,9 @@
       const ck_##S x = X, y = Y;                                                                                     \
       result[i] = (ck_##R)(EXPRESSION);                                                                              \
     }                                                                                                                \
-  }                                                                                                                  \
+  }
+// The function that callers get: splits large calls.
+#define CK_BINARY_ENTRY(OP, S, R, COST, MODE, SIZE_A, SIZE_B)                                                        \
   static void N(OP##_##S##_##MODE)(int64_t n, const void *left, const void *right, void *out) {                      \
     if (n <= CK_GRAIN_##COST) {                                                                                      \
       N(OP##_##S##_##MODE##_range)(n, left, right, out);                                                             \
@@ -82,6 +86,10 @@
                     (SIZE_B) * (int64_t)sizeof(ck_##S), sizeof(ck_##R), CK_GRAIN_##COST);                            \
   }
 
+#define CK_BINARY_MODE(OP, S, R, COST, EXPRESSION, MODE, PRELUDE, X, Y, SIZE_A, SIZE_B)                              \
+  CK_BINARY_RANGE(OP, S, R, COST, EXPRESSION, MODE, PRELUDE, X, Y)                                                   \
+  CK_BINARY_ENTRY(OP, S, R, COST, MODE, SIZE_A, SIZE_B)
+
 #define CK_BINARY_DEFINE(OP, S, R, COST, EXPRESSION)                                                                 \
   CK_BINARY_MODE(OP, S, R, COST, EXPRESSION, vv, , a[i], b[i], 1, 1)                                                 \
   CK_BINARY_MODE(OP, S, R, COST, EXPRESSION, vs, const ck_##S right0 = *b, a[i], right0, 1, 0)                       \
@@ -89,6 +97,29 @@
 
 CK_BINARY_LIST(CK_BINARY_DEFINE)
 CK_COMPARE_LIST(CK_BINARY_DEFINE)
+
+// float32 remainder: runs with a hard case among them go through the C library.
+#define CK_REMAINDER(MODE, PRELUDE, X, Y, SIZE_A, SIZE_B)                                                            \
+  static void N(REMAINDER_f32_##MODE##_range)(int64_t n, const void *left, const void *right, void *out) {           \
+    const float *a = left, *b = right;                                                                               \
+    float *result = out;                                                                                             \
+    PRELUDE;                                                                                                         \
+    for (int64_t start = 0; start < n; start += 256) {                                                               \
+      const int64_t end = CK_MIN(start + 256, n);                                                                    \
+      uint32_t hard = 0;                                                                                             \
+      CK_VECTORIZE for (int64_t i = start; i < end; i++) hard |= !ck_remainder_is_easy(X, Y);                        \
+      if (hard) {                                                                                                    \
+        for (int64_t i = start; i < end; i++) result[i] = ck_remainder_f32(X, Y);                                    \
+      } else {                                                                                                       \
+        CK_VECTORIZE for (int64_t i = start; i < end; i++) result[i] = ck_easy_remainder(X, Y);                      \
+      }                                                                                                              \
+    }                                                                                                                \
+  }                                                                                                                  \
+  CK_BINARY_ENTRY(REMAINDER, f32, f32, MATH, MODE, SIZE_A, SIZE_B)
+
+CK_REMAINDER(vv, , a[i], b[i], 1, 1)
+CK_REMAINDER(vs, const float right0 = *b, a[i], right0, 1, 0)
+CK_REMAINDER(sv, const float left0 = *a, left0, b[i], 0, 1)
 
 // Common exponents need no library call.
 #define CK_POWER_SCALAR(S)                                                                                           \
@@ -157,6 +188,7 @@ CK_TERNARY_DEFINE(NEGATIVE_MULTIPLY_ADD, f64, z - x * y)
 #pragma clang diagnostic ignored "-Winitializer-overrides"
 static const struct binary_table N(binary_table) = {
     .binary = {CK_BINARY_LIST(CK_BINARY_ROW)
+               CK_BINARY_ROW(REMAINDER, f32, f32, MATH, )
                [CK_POWER][CK_IX_f32][CK_VECTOR_SCALAR] = {N(POWER_SCALAR_f32_range), N(POWER_SCALAR_f32)},
                [CK_POWER][CK_IX_f64][CK_VECTOR_SCALAR] = {N(POWER_SCALAR_f64_range), N(POWER_SCALAR_f64)}},
     .compare = {CK_COMPARE_LIST(CK_COMPARE_ROW)},
@@ -171,7 +203,10 @@ static const struct binary_table N(binary_table) = {
 #undef CK_BINARY_LIST
 #undef CK_COMPARE_TYPE
 #undef CK_COMPARE_LIST
+#undef CK_BINARY_RANGE
+#undef CK_BINARY_ENTRY
 #undef CK_BINARY_MODE
+#undef CK_REMAINDER
 #undef CK_BINARY_DEFINE
 #undef CK_POWER_SCALAR
 #undef CK_BINARY_ENTRIES

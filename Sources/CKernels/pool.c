@@ -20,6 +20,26 @@ CK_INLINE struct window column_window(const ck_pool2d *p, int64_t ow) {
   return window_at(ow * p->stride_width - p->padding_left, p->kernel_width, p->dilation_width, p->width);
 }
 
+// Result columns from..<to.
+struct span {
+  int64_t from, to;
+};
+
+// Those of from..<to whose window has its column kw inside the image.
+CK_INLINE struct span columns_inside(const ck_pool2d *p, int64_t kw, int64_t from, int64_t to) {
+  int64_t before = p->padding_left - kw * p->dilation_width, step = p->stride_width;
+  // Divisions only where the window does leave the image.
+  if (from * step < before) from = (before + step - 1) / step;
+  if ((to - 1) * step >= p->width + before) to = p->width + before <= 0 ? 0 : (p->width + before - 1) / step + 1;
+  return (struct span){from, to};
+}
+
+// Those of from..<to whose window is wholly inside the image.
+CK_INLINE struct span whole_columns(const ck_pool2d *p, int64_t from, int64_t to) {
+  struct span first = columns_inside(p, 0, from, to), last = columns_inside(p, p->kernel_width - 1, from, to);
+  return (struct span){CK_MAX(first.from, last.from), CK_MIN(first.to, last.to)};
+}
+
 // What an average divides by; 1 for a window wholly in the padding.
 CK_INLINE int64_t divisor_of(const ck_pool2d *p, int64_t oh, int64_t ow, struct window rows, struct window columns) {
   int64_t area = (rows.last - rows.first) * (columns.last - columns.first);
@@ -31,6 +51,7 @@ CK_INLINE int64_t divisor_of(const ck_pool2d *p, int64_t oh, int64_t ow, struct 
   return area > 0 ? area : 1;
 }
 
+enum { COLUMN_TILE = 256 };
 typedef int32_t index_f32;
 typedef int64_t index_f64;
 

@@ -3,12 +3,13 @@
 #define M(name) CK_PASTE(CK_PASTE(name, CK_S), CK_LEVEL)
 #define T CK_PASTE(ck, CK_S)
 
+#include "pool_plain.h"
+
 // Blocks the inlined functions are compiled for; another block goes through the last line.
 #define CK_FOR_BLOCK(CALL)                                          \
   switch (p->block) {                                               \
     case 8: { enum { B = 8 }; CALL; break; }                        \
     case 16: { enum { B = 16 }; CALL; break; }                      \
-    case 1: { enum { B = 1 }; CALL; break; }                        \
     default: { const int64_t B = p->block; CALL; break; }           \
   }
 
@@ -71,10 +72,6 @@ CK_INLINE void M(max_backward_plane)(const ck_pool2d *p, int64_t b, const T *x, 
       CK_LANE_TILES {
         CK_PASTE(index, CK_S) found[16];
         M(find_max)(p, b, rows, columns, first, lanes, x, found);
-        if (b == 1) {
-          if (found[0] >= 0) dx[found[0]] += g[0];
-          continue;
-        }
         CK_WINDOW(rows, columns) {
           T *d = dx + at + first;
           const CK_PASTE(index, CK_S) here = (CK_PASTE(index, CK_S))at;
@@ -134,43 +131,79 @@ CK_INLINE void M(average_backward_plane)(const ck_pool2d *p, int64_t b, const T 
 }
 
 // Ranges of (plane, output row) or of planes.
-static void M(max)(const ck_pool2d *p, int64_t begin, int64_t end, const void *x, const void *unused, void *y) {
-  (void)unused;
-  const int64_t in = p->height * p->width * p->block, out = p->out_width * p->block;
-  for (int64_t unit = begin; unit < end; unit++)
-    CK_FOR_BLOCK(M(max_row)(p, B, unit % p->out_height, (const T *)x + unit / p->out_height * in, (T *)y + unit * out))
-}
+#define CK_GEOMETRY                                                                                               \
+  const int64_t in = p->height * p->width * p->block, out_row = p->out_width * p->block;                          \
+  const int64_t out = out_row * p->out_height;                                                                    \
+  (void)in, (void)out
 
-static void M(max_gather)(const ck_pool2d *p, int64_t begin, int64_t end, const void *x, const void *v, void *y) {
-  const int64_t in = p->height * p->width * p->block, out = p->out_width * p->block;
+static void M(max)(const ck_pool2d *p, int64_t begin, int64_t end, const void *input, const void *unused, void *y) {
+  (void)unused;
+  CK_GEOMETRY;
   for (int64_t unit = begin; unit < end; unit++) {
-    const int64_t plane = unit / p->out_height * in;
-    CK_FOR_BLOCK(M(max_gather_row)(p, B, unit % p->out_height, (const T *)x + plane, (const T *)v + plane,
-                                   (T *)y + unit * out))
+    const int64_t row = unit % p->out_height;
+    const T *x = (const T *)input + unit / p->out_height * in;
+    T *to = (T *)y + unit * out_row;
+    if (p->block == 1)
+      M(max_row_plain)(p, row, x, to);
+    else
+      CK_FOR_BLOCK(M(max_row)(p, B, row, x, to))
   }
 }
 
-static void M(average)(const ck_pool2d *p, int64_t begin, int64_t end, const void *x, const void *unused, void *y) {
-  (void)unused;
-  const int64_t in = p->height * p->width * p->block, out = p->out_width * p->block;
-  for (int64_t unit = begin; unit < end; unit++)
-    CK_FOR_BLOCK(
-        M(average_row)(p, B, unit % p->out_height, (const T *)x + unit / p->out_height * in, (T *)y + unit * out))
+static void M(max_gather)(const ck_pool2d *p, int64_t begin, int64_t end, const void *input, const void *v, void *y) {
+  CK_GEOMETRY;
+  for (int64_t unit = begin; unit < end; unit++) {
+    const int64_t row = unit % p->out_height, plane = unit / p->out_height * in;
+    const T *x = (const T *)input + plane, *values = (const T *)v + plane;
+    T *to = (T *)y + unit * out_row;
+    if (p->block == 1)
+      M(max_gather_row_plain)(p, row, x, values, to);
+    else
+      CK_FOR_BLOCK(M(max_gather_row)(p, B, row, x, values, to))
+  }
 }
 
-static void M(max_backward)(const ck_pool2d *p, int64_t begin, int64_t end, const void *x, const void *g, void *dx) {
-  const int64_t in = p->height * p->width * p->block, out = p->out_height * p->out_width * p->block;
-  for (int64_t plane = begin; plane < end; plane++)
-    CK_FOR_BLOCK(M(max_backward_plane)(p, B, (const T *)x + plane * in, (const T *)g + plane * out, (T *)dx + plane * in))
+static void M(average)(const ck_pool2d *p, int64_t begin, int64_t end, const void *input, const void *unused, void *y) {
+  (void)unused;
+  CK_GEOMETRY;
+  for (int64_t unit = begin; unit < end; unit++) {
+    const int64_t row = unit % p->out_height;
+    const T *x = (const T *)input + unit / p->out_height * in;
+    T *to = (T *)y + unit * out_row;
+    if (p->block == 1)
+      M(average_row_plain)(p, row, x, to);
+    else
+      CK_FOR_BLOCK(M(average_row)(p, B, row, x, to))
+  }
 }
 
-static void M(average_backward)(const ck_pool2d *p, int64_t begin, int64_t end, const void *unused, const void *g,
-                                void *dx) {
-  (void)unused;
-  const int64_t in = p->height * p->width * p->block, out = p->out_height * p->out_width * p->block;
-  for (int64_t plane = begin; plane < end; plane++)
-    CK_FOR_BLOCK(M(average_backward_plane)(p, B, (const T *)g + plane * out, (T *)dx + plane * in))
+static void M(max_backward)(const ck_pool2d *p, int64_t begin, int64_t end, const void *input, const void *gradient,
+                            void *output) {
+  CK_GEOMETRY;
+  for (int64_t plane = begin; plane < end; plane++) {
+    const T *x = (const T *)input + plane * in, *g = (const T *)gradient + plane * out;
+    T *dx = (T *)output + plane * in;
+    if (p->block == 1)
+      M(max_backward_plane_plain)(p, x, g, dx);
+    else
+      CK_FOR_BLOCK(M(max_backward_plane)(p, B, x, g, dx))
+  }
 }
+
+static void M(average_backward)(const ck_pool2d *p, int64_t begin, int64_t end, const void *unused,
+                                const void *gradient, void *output) {
+  (void)unused;
+  CK_GEOMETRY;
+  for (int64_t plane = begin; plane < end; plane++) {
+    const T *g = (const T *)gradient + plane * out;
+    T *dx = (T *)output + plane * in;
+    if (p->block == 1)
+      M(average_backward_plane_plain)(p, g, dx);
+    else
+      CK_FOR_BLOCK(M(average_backward_plane)(p, B, g, dx))
+  }
+}
+#undef CK_GEOMETRY
 
 #undef M
 #undef T

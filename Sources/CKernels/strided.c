@@ -1,7 +1,8 @@
 // Copies between strided and dense memory. Both directions are one copy with two sets of strides.
 #include "internal.h"
 
-enum { MAX_RANK = 32, PIECE = 65536, TILE_SIDE = 32 };
+// Tiles of a transposition, in bytes read in a row and written in a row.
+enum { MAX_RANK = 32, PIECE = 65536, TALL_BYTES = 256, WIDE_BYTES = 128 };
 
 struct axis {
   int64_t count, from, to;  // extent; strides in source and destination, in elements
@@ -13,7 +14,7 @@ struct copy {
   const char *src;
   char *dst;
   struct axis wide, tall;  // transposition: the axis dense in the destination, the one dense in the source
-  int64_t tall_blocks;
+  int64_t tall_blocks, tall_side, wide_side;
 };
 
 typedef struct {
@@ -148,9 +149,9 @@ static void tiles_range(void *context, int64_t begin, int64_t end) {
   struct walker w;
   for (int64_t unit = begin; unit < end; unit++) {
     walk_to(&w, c->axes, c->rank, unit / c->tall_blocks);
-    int64_t i = unit % c->tall_blocks * TILE_SIDE, tall = CK_MIN(TILE_SIDE, c->tall.count - i);
-    for (int64_t j = 0; j < c->wide.count; j += TILE_SIDE) {
-      int64_t wide = CK_MIN(TILE_SIDE, c->wide.count - j);
+    int64_t i = unit % c->tall_blocks * c->tall_side, tall = CK_MIN(c->tall_side, c->tall.count - i);
+    for (int64_t j = 0; j < c->wide.count; j += c->wide_side) {
+      int64_t wide = CK_MIN(c->wide_side, c->wide.count - j);
       copy_tile(c->size, tall, wide, c->src + (w.from + i + j * c->wide.from) * c->size, c->wide.from,
                 c->dst + (w.to + i * c->tall.to + j) * c->size, c->tall.to);
     }
@@ -204,8 +205,10 @@ static int run(struct copy *c) {
   if (total <= 0) return CK_OK;
   simplify(c);
   if (take_transposition(c)) {
-    c->tall_blocks = (c->tall.count + TILE_SIDE - 1) / TILE_SIDE;
-    int64_t unit = CK_MIN(c->tall.count, TILE_SIDE) * c->wide.count;
+    c->tall_side = CK_MAX(4, TALL_BYTES / c->size);
+    c->wide_side = CK_MAX(4, WIDE_BYTES / c->size);
+    c->tall_blocks = (c->tall.count + c->tall_side - 1) / c->tall_side;
+    int64_t unit = CK_MIN(c->tall.count, c->tall_side) * c->wide.count;
     ck_parallel_for(total / (c->tall.count * c->wide.count) * c->tall_blocks, CK_MAX(1, CK_GRAIN_LIGHT / unit),
                     tiles_range, c);
     return CK_OK;

@@ -36,14 +36,8 @@ CK_INLINE double ck_double(uint64_t u) {
 // 2^k for -126 <= k <= 127.
 CK_INLINE float ck_power_of_two(int32_t k) { return ck_float((uint32_t)(k + 127) << 23); }
 
-// e^x = 2^k (1 + p), with k written and p returned; |x| must be below 2^21.
-CK_INLINE float ck_exp_parts(float x, int32_t *k) {
-  float t = x * 1.44269504f + CK_ROUNDER;
-  *k = (int32_t)(ck_bits(t) - CK_ROUNDER_BITS);
-  float n = t - CK_ROUNDER;
-  // ln 2 in two parts, the first short enough that n times it is exact.
-  float r = x - n * 0.693359375f;
-  r = r - n * -2.12194440e-4f;
+// e^r - 1 for |r| <= 0.35.
+CK_INLINE float ck_expm1_kernel(float r) {
   // (e^r - 1 - r) / r^2, 3.4e-9
   float q = 0.00139516695694f;
   q = q * r + 0.0083696029939f;
@@ -53,24 +47,49 @@ CK_INLINE float ck_exp_parts(float x, int32_t *k) {
   return r + r * r * q;
 }
 
+// x - n ln 2, with ln 2 in two parts, the first short enough that n times it is exact.
+CK_INLINE float ck_minus_logs(float x, float n) {
+  float r = x - n * 0.693359375f;
+  return r - n * -2.12194440e-4f;
+}
+
+// e^x = 2^k (1 + p) with k + bias within -126 … 127: returns p and 2^(k + bias).
+CK_INLINE float ck_exp_parts(float x, float bias, float *scale) {
+  // The rounder carries the exponent's offset, so a shift makes the scale.
+  const float rounder = CK_ROUNDER + 127.0f + bias;
+  float t = x * 1.44269504f + rounder;
+  *scale = ck_float(ck_bits(t) << 23);
+  return ck_expm1_kernel(ck_minus_logs(x, t - rounder));
+}
+
+// e^x for -87 <= x <= 88.
+CK_INLINE float ck_exp_moderate(float x) {
+  float scale, p = ck_exp_parts(x, 0.0f, &scale);
+  return scale + scale * p;
+}
+
 CK_INLINE float ck_expf(float x) {
   // Beyond these the result is infinite or zero whatever x is; NaN passes.
   x = x > 89.0f ? 89.0f : x;
   x = x < -104.0f ? -104.0f : x;
-  int32_t k;
-  float p = ck_exp_parts(x, &k);
+  float t = x * 1.44269504f + CK_ROUNDER;
+  int32_t k = (int32_t)(ck_bits(t) - CK_ROUNDER_BITS);
+  float p = ck_expm1_kernel(ck_minus_logs(x, t - CK_ROUNDER));
   // 2^k in two steps, so that it overflows and underflows where the result does.
   int32_t half = k >> 1;
   return (1.0f + p) * ck_power_of_two(half) * ck_power_of_two(k - half);
 }
 
+// e^x - 1 for -20 <= x <= 89.
+CK_INLINE float ck_expm1_moderate(float x) {
+  float half, p = ck_exp_parts(x, -1.0f, &half);
+  return 2.0f * (half * p + (half - 0.5f));
+}
+
 CK_INLINE float ck_expm1f(float x) {
   float c = x > 89.0f ? 89.0f : x;
   c = c < -20.0f ? -20.0f : c;
-  int32_t k;
-  float p = ck_exp_parts(c, &k);
-  float s = ck_power_of_two(k - 1);
-  float y = 2.0f * (s * p + (s - 0.5f));
+  float y = ck_expm1_moderate(c);
   return x == 0.0f ? x : y;
 }
 
@@ -119,10 +138,7 @@ CK_INLINE float ck_log1pf(float x) {
 CK_INLINE float ck_tanhf(float x) {
   float a = __builtin_fabsf(x);
   a = a > 10.0f ? 10.0f : a;
-  int32_t k;
-  float p = ck_exp_parts(a + a, &k);
-  float s = ck_power_of_two(k - 1);
-  float t = 2.0f * (s * p + (s - 0.5f));  // e^2a - 1
+  float t = ck_expm1_moderate(a + a);
   return __builtin_copysignf(t / (t + 2.0f), x);
 }
 
@@ -139,10 +155,7 @@ CK_INLINE float ck_erfc_positive(float a) {
   h = h * a + 0.102898064482f;
   h = h * a + 0.636597502135f;
   h = h * a + 1.12838048763f;
-  int32_t k;
-  float p = ck_exp_parts(-h * a, &k);
-  float scale = ck_power_of_two(k);
-  return scale + scale * p;
+  return ck_exp_moderate(-h * a);
 }
 
 CK_INLINE float ck_erff(float x) {
@@ -160,17 +173,28 @@ CK_INLINE float ck_erff(float x) {
   return a < 1.0f ? x * p : __builtin_copysignf(far, x);
 }
 
+// e^-|x|, but no less than 1.6e-38.
+CK_INLINE float ck_exp_minus_abs(float x) {
+  float a = __builtin_fabsf(x);
+  return ck_exp_moderate(a > 87.0f ? -87.0f : -a);
+}
+
 // 1 / (1 + e^-x) without overflow on either side.
 CK_INLINE float ck_sigmoidf(float x) {
-  float z = ck_expf(-__builtin_fabsf(x));
-  float y = 1.0f / (1.0f + z);
+  float z = ck_exp_minus_abs(x), y = 1.0f / (1.0f + z);
   return x < 0.0f ? z * y : y;
 }
-CK_INLINE float ck_siluf(float x) { return x / (1.0f + ck_expf(-x)); }
+// x / (1 + e^m), where m grows as x falls.
+CK_INLINE float ck_over_one_plus_exp(float x, float m) {
+  float c = m < -87.0f ? -87.0f : m;
+  c = c > 88.0f ? 88.0f : c;
+  float y = x / (1.0f + ck_exp_moderate(c));
+  return m > 88.0f ? -0.0f : y;
+}
+CK_INLINE float ck_siluf(float x) { return ck_over_one_plus_exp(x, -x); }
 CK_INLINE float ck_gelu_tanhf(float x) {
   // x/2 (1 + tanh u) = x / (1 + e^-2u) with u = sqrt(2/pi) (x + 0.044715 x^3)
-  float minus_2u = x * (-1.5957691216f - 0.0713548162726f * (x * x));
-  return x / (1.0f + ck_expf(minus_2u));
+  return ck_over_one_plus_exp(x, x * (-1.5957691216f - 0.0713548162726f * (x * x)));
 }
 CK_INLINE float ck_gelu_erff(float x) {
   float a = __builtin_fabsf(x) * 0.70710678118f;
@@ -179,7 +203,7 @@ CK_INLINE float ck_gelu_erff(float x) {
   return x * (x > 0.0f ? 1.0f - half_tail : half_tail);
 }
 CK_INLINE float ck_softplusf(float x) {
-  float y = ck_log1pf(ck_expf(-__builtin_fabsf(x)));
+  float y = ck_log1pf(ck_exp_minus_abs(x));
   return (x > 0.0f ? x : 0.0f) + (x != x ? x : y);
 }
 
@@ -224,6 +248,59 @@ CK_INLINE float ck_sin_shifted(float x, int32_t quarter, bool have_fma) {
   int32_t q = k + quarter;
   float y = (q & 1) ? ck_cos_kernel(r) : ck_sin_kernel(r);
   return ck_float(ck_bits(y) ^ ((uint32_t)(q & 2) << 30));
+}
+
+// x^y by way of double precision: 2^(y log2 |x|), with the special cases of C's pow.
+CK_INLINE float ck_powf(float x, float y) {
+  double a = (double)__builtin_fabsf(x);
+  uint64_t u = ck_bits64(a);
+  // a = 2^e m with m in [sqrt(1/2), sqrt 2); log2 m = 2/ln 2 atanh(s), s = (m - 1) / (m + 1), by its series
+  int64_t e = (int64_t)(u - 0x3FE6A09E667F3BCDu) >> 52;
+  double m = ck_double(u - ((uint64_t)e << 52));
+  double s = (m - 1.0) / (m + 1.0), s2 = s * s;
+  double h = 1.0 / 13;
+  h = h * s2 + 1.0 / 11;
+  h = h * s2 + 1.0 / 9;
+  h = h * s2 + 1.0 / 7;
+  h = h * s2 + 1.0 / 5;
+  h = h * s2 + 1.0 / 3;
+  h = h * s2 + 1.0;
+  double logarithm = (double)(int32_t)e + 2.8853900817779268 * s * h;
+  logarithm = a == 0.0 ? -(double)INFINITY : logarithm;
+  logarithm = a < (double)INFINITY ? logarithm : a;
+  double t = logarithm == 0.0 ? 0.0 : (double)y * logarithm;
+  t = t > 200.0 ? 200.0 : t;
+  t = t < -200.0 ? -200.0 : t;
+  // 2^t = 2^n 2^r, |r| <= 1/2, by the exponential series in r ln 2
+  double rounded = t + (6755399441055744.0 + 1023.0);
+  double r = (t - (rounded - (6755399441055744.0 + 1023.0))) * 0.69314718055994531;
+  double p = 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 0.5;
+  p = p * r + 1.0;
+  p = p * r + 1.0;
+  float z = (float)(p * ck_double(ck_bits64(rounded) << 52));
+  bool integer = __builtin_elementwise_floor(y) == y;
+  bool odd = integer & (__builtin_elementwise_floor(y * 0.5f) * 2.0f != y);
+  bool negative = (int32_t)ck_bits(x) < 0;
+  z = (negative & odd) ? -z : z;
+  z = ((x < 0.0f) & (x > -INFINITY) & !integer) ? NAN : z;
+  z = ((x != x) | (y != y)) ? NAN : z;
+  return ((x == 1.0f) | (y == 0.0f)) ? 1.0f : z;
+}
+
+// The remainder with the divisor's sign, right where ck_remainder_is_easy: there the quotient's floor, its product with y
+// and the difference are exact in double precision.
+CK_INLINE bool ck_remainder_is_easy(float x, float y) {
+  return (__builtin_fabs((double)x / (double)y) < 0x1p28) & (__builtin_fabsf(y) < INFINITY);
+}
+CK_INLINE float ck_easy_remainder(float x, float y) {
+  double quotient = __builtin_elementwise_floor((double)x / (double)y);
+  return (float)((double)x - quotient * (double)y);
 }
 
 // Double precision: the C library's.

@@ -42,11 +42,11 @@ UNARY = {
     "CK_TANH": (np.tanh, 3e-7, 0, (-11, 11)),
     "CK_ERF": (special.erf, 3e-7, 0, (-5, 5)),
     "CK_RECIPROCAL": (lambda x: 1 / x, 1e-7, 0, (-5, 5)),
-    "CK_SIGMOID": (special.expit, 4e-7, 1.5e-45, (-110, 110)),
+    "CK_SIGMOID": (special.expit, 4e-7, 2e-38, (-110, 110)),
     "CK_SILU": (lambda x: x * special.expit(x), 5e-7, 1e-36, (-80, 80)),
     "CK_GELU_TANH": (lambda x: x * special.expit(1.5957691216057308 * (x + 0.044715 * x**3)), 3e-6, 3e-7, (-10, 10)),
     "CK_GELU_ERF": (erf_gelu, 3e-7, 3e-7, (-8, 8)),
-    "CK_SOFTPLUS": (lambda x: np.logaddexp(0, x), 4e-7, 1.5e-45, (-110, 110)),
+    "CK_SOFTPLUS": (lambda x: np.logaddexp(0, x), 4e-7, 2e-38, (-110, 110)),
 }
 EXACT_UNARY = {
     "CK_NEGATE": np.negative, "CK_ABS": np.abs, "CK_SIGN": np.sign, "CK_SQUARE": np.square,
@@ -196,6 +196,17 @@ def binary():
                                     log.equal(what + " over a", apply_binary(lookup, op, dtype, mode, target, b, target), wanted)
                                 if vector == "b" and mode != "CK_VECTOR_SCALAR":
                                     log.equal(what + " over b", apply_binary(lookup, op, dtype, mode, a, target, target), wanted)
+    # Every pair of edge values.
+    edges = np.concatenate([F32_EDGES, np.array([2, 3, -2, -3, 0.25, 1e-3, 1 + 2.0**-23, 1e20, 33554432, 7.5], np.float32)])
+    for dtype in FLOATS:
+        a, b = np.repeat(edges, edges.size).astype(dtype), np.tile(edges, edges.size).astype(dtype)
+        for op, reference in references(dtype).items():
+            x, y = (a.astype(np.float64), b.astype(np.float64)) if op in ("CK_POWER", "CK_ATAN2") else (a, b)
+            logical = "LOGICAL" in op
+            with np.errstate(all="ignore"):
+                wanted = reference(x, y).astype(np.bool_ if logical else dtype)
+            got = apply_binary("ck_binary", op, dtype, "CK_VECTOR_VECTOR", a, b, np.empty(a.size, wanted.dtype))
+            log.close(f"{op} {np.dtype(dtype)} edges", got, wanted, 2e-7 if dtype == np.float32 else 1e-15, 1.5e-45)
     log.check("subtract is not for bool", not lib.ck_binary(C["CK_SUBTRACT"], C["CK_BOOL"], 0))
     log.check("and is not for floats", not lib.ck_binary(C["CK_AND"], C["CK_FLOAT32"], 0))
     log.check("float16 has no arithmetic", not lib.ck_binary(C["CK_ADD"], C["CK_FLOAT16"], 0))

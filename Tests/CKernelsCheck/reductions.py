@@ -46,7 +46,7 @@ def reductions():
                         scale = np.abs(v.astype(np.float64)).sum(1).max(initial=1) if "SUM" in op else 1
                         rough = 1e-6 if dtype == np.float32 else 1e-12
                         if "PRODUCT" in op:
-                            rough *= 50
+                            rough *= 200
                         log.close(what, got, reference(v.astype(np.float64), axis=1), rough, rough * scale / 10)
                     else:
                         log.equal(what, got, reference(v, axis=1, dtype=v.dtype))
