@@ -10,7 +10,7 @@ import ApusCore
 public struct ConformanceSuite: Sendable {
   /// The primitives to try; all by default.
   public var kinds: Set<PrimitiveKind>
-  /// Whether to try large operands too.
+  /// Whether to try large operands and whole networks too.
   public var includesLarge: Bool
   /// Whether to try compiled graphs.
   public var includesGraphs: Bool
