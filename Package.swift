@@ -25,14 +25,15 @@ let package = Package(
     c("CBLAS", links: ["openblas", "gomp"]),
     c("CPNG", links: ["png"]),
     c("CZlib", links: ["z"]),
+    c("CRows"),
     c("CCairo", links: ["dl"]),
     c("CDigits", exclude: ["optdigits.bin", "README.md"]),
 
     .target(name: "ApusCore", dependencies: ["CApus"]),
     .target(name: "ApusCPU", dependencies: ["ApusCore", "CApus", "CKernels", "COneDNN", "CBLAS"]),
-    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CZlib", "CDigits"]),
-    .target(name: "ApusNN", dependencies: ["ApusCore"]),
-    .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN"]),
+    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CZlib", "CRows", "CDigits"]),
+    .target(name: "ApusNN", dependencies: ["ApusCore", "CApus"]),
+    .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN", "CApus"]),
     .target(name: "ApusTrain", dependencies: ["ApusCore", "ApusNN", "ApusData", "ApusFormats"]),
     .target(name: "ApusWatch", dependencies: ["ApusCore", "CCairo"]),
     .target(
@@ -41,7 +42,15 @@ let package = Package(
     .executableTarget(
       name: "ApusCommand",
       dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .target(name: "ApusConformance", dependencies: ["ApusCore"]),
+
+    .testTarget(name: "ApusCoreTests", dependencies: ["ApusConformance", "ApusCore"]),
+    .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
+    .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
+    .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFormats", "ApusNN"]),
+    .testTarget(
+      name: "ApusTrainTests", dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]

@@ -16,7 +16,9 @@ fi
 # Lower rooms first: each may link to those before it. The umbrella comes last.
 modules=(ApusCore ApusCPU ApusData ApusNN ApusFormats ApusTrain ApusWatch Apus)
 
+mkdir -p "$TEST_BUILD"
 step "collecting the public interface"
+plan_anew
 swift package "${TEST_FLAGS[@]}" dump-symbol-graph --minimum-access-level public --skip-synthesized-members
 graphs=$(find "$TEST_BUILD"/*/symbolgraph -maxdepth 0 -type d | head -n 1)
 

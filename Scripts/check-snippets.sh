@@ -54,21 +54,22 @@ for folder in "$package"/Sources/*/; do
   origin=$(<"$folder/origin")
   if [[ -e $folder/no-run ]]; then
     echo "-- $origin (compiled only)"
+    plan_anew
     swift build "${TEST_FLAGS[@]}" --package-path "$package" --product "$name" || status=1
     continue
   fi
   echo "-- $origin"
-  if ! run_package "$package" "$name" >"$folder/output"; then
-    cat "$folder/output"
+  if ! run_package "$package" "$name" >"$package/output"; then
+    cat "$package/output"
     echo "FAILED: the program at $origin"
     status=1
     continue
   fi
-  cat "$folder/output"
+  cat "$package/output"
   [[ -e $folder/expected ]] || continue
   # Line by line; everything literal but the ellipsis.
   mapfile -t wanted <"$folder/expected"
-  mapfile -t got <"$folder/output"
+  mapfile -t got <"$package/output"
   for ((i = 0; i < ${#wanted[@]} || i < ${#got[@]}; i++)); do
     pattern=$(printf '%s' "${wanted[i]-}" | sed -e 's/[][\\*?]/\\&/g' -e 's/…/*/g')
     # shellcheck disable=SC2053  # the right side is a pattern on purpose

@@ -40,10 +40,17 @@ need_packages() {
   "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
+# SwiftPM plans anew only when it thinks the package changed, and does not see that it is another package's turn in the
+# shared folder.
+plan_anew() {
+  rm -f "$TEST_BUILD"/release/description.json
+}
+
 # Builds all targets and tests once; a warning in this package's own sources is an error.
 build_everything() {
   step "building everything (release, testable)"
   mkdir -p "$TEST_BUILD"
+  plan_anew
   swift build "${TEST_FLAGS[@]}" --build-tests 2>&1 | tee "$TEST_BUILD/build.txt"
   # Remote dependencies' warnings are suppressed by SwiftPM, so what is left is ours.
   if grep -E '(Sources|Tests)/.*: warning:' "$TEST_BUILD/build.txt"; then
@@ -54,6 +61,7 @@ build_everything() {
 
 # run_package FOLDER EXECUTABLE: builds a package that depends on this one, into the same build, and runs it.
 run_package() {
+  plan_anew
   swift build "${TEST_FLAGS[@]}" --package-path "$1" --product "$2" >"$TEST_BUILD/package.txt" 2>&1 || {
     cat "$TEST_BUILD/package.txt"
     return 1

@@ -69,12 +69,13 @@ def startup(binaries, rounds, threads):
 def predict(binaries, rounds, threads, folder):
     """`apus predict` against the same in PyTorch: load the trained network and a PNG, print the class."""
     apus = os.path.join(binaries, "apus")
-    model, image = os.path.join(folder, "predict"), os.path.join(folder, "digit.png")
+    trained, image = os.path.join(folder, "predict"), os.path.join(folder, "digit.png")
+    model = os.path.join(trained, "model.safetensors")
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "processes", "predict_torch.py")
-    subprocess.run([apus, "train", "digits", "--epochs", "1", "--output", model], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run([sys.executable, script, "make", model + ".pt", image], check=True)
+    subprocess.run([apus, "train", "digits", "--epochs", "1", "--output", trained], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, script, "make", trained + ".pt", image], check=True)
     programs = {"apus": [apus, "predict", model, image, "--json"],
-                "torch": [sys.executable, script, "predict", model + ".pt", image]}
+                "torch": [sys.executable, script, "predict", trained + ".pt", image]}
     taken = interleave(programs, rounds, threads)
     return {"predict": result(taken, "time"), "predict_memory": result(taken, "memory")}
 

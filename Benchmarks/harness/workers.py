@@ -12,6 +12,9 @@ KEEP_PAGES = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(10**12), "M
               "MALLOC_ARENA_MAX": "1"}
 
 
+ANSWERS = {"workloads", "version", "ready", "time", "dropped", "rss", "error"}
+
+
 class WorkerError(Exception):
     pass
 
@@ -28,14 +31,16 @@ class Worker:
         self.workloads = set(self.ask("list").split())
 
     def ask(self, *words):
+        kind, answer = "", ""
         try:
             self.process.stdin.write(" ".join(words) + "\n")
-            answer = self.process.stdout.readline()
         except OSError:
-            answer = ""
-        if not answer:
-            raise WorkerError(f"{self.name} ended while asked: {' '.join(words)}")
-        kind, _, text = answer.rstrip("\n").partition(" ")
+            pass  # it has ended; then there is no answer either
+        while kind not in ANSWERS:  # frameworks print remarks of their own while they are loaded
+            answer = self.process.stdout.readline()
+            if not answer:
+                raise WorkerError(f"{self.name} ended while asked: {' '.join(words)}")
+            kind, _, text = answer.rstrip("\n").partition(" ")
         if kind == "error":
             raise WorkerError(f"{self.name}: {text}")
         return text
@@ -62,6 +67,7 @@ class Worker:
         except (OSError, subprocess.TimeoutExpired):
             self.process.kill()
             self.process.wait()
+        self.process.stdout.close()
 
 
 def raise_priority():

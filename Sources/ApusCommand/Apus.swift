@@ -48,6 +48,12 @@ enum Console {
     _ = line.withCString { write(2, $0, strlen($0)) }
   }
 
+  /// A line on standard output at once: the progress that follows is not buffered either.
+  static func show(_ text: String) {
+    print(text)
+    fflush(nil)
+  }
+
   /// One JSON object on a line.
   static func json(_ fields: [(String, JSON)]) { print(JSON.object(fields).text) }
 }

@@ -20,8 +20,13 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
 
   public var description: String {
     var lines = ["\(engine): \(checks) checks, \(failures.count) failures, \(unsupported.count) unsupported"]
-    lines += failures.prefix(50).map { "  \($0)" }
-    if failures.count > 50 { lines.append("  … and \(failures.count - 50) more") }
+    // The first few of each subject say what is wrong with it.
+    var shown: [String: Int] = [:]
+    for failure in failures {
+      shown[failure.subject, default: 0] += 1
+      if shown[failure.subject, default: 0] <= 3 { lines.append("  \(failure)") }
+    }
+    lines += shown.filter { $0.value > 3 }.sorted { $0.key < $1.key }.map { "  \($0.key): \($0.value) failures in all" }
     lines += unsupported.sorted().map { "  unsupported: \($0)" }
     return lines.joined(separator: "\n")
   }

@@ -10,7 +10,7 @@ import ApusCore
 public struct ConformanceSuite: Sendable {
   /// The primitives to try; all by default.
   public var kinds: Set<PrimitiveKind>
-  /// Whether to try large operands too.
+  /// Whether to try large operands and whole networks too.
   public var includesLarge: Bool
   /// Whether to try compiled graphs.
   public var includesGraphs: Bool
@@ -36,7 +36,7 @@ public struct ConformanceSuite: Sendable {
     if kinds.contains(.cast) { run.casts() }
     run.badIndices(kinds)
     var report = run.report
-    if includesGraphs { GraphChecks(engine: engine).run(into: &report) }
+    if includesGraphs { GraphChecks(engine: engine).run(includesLarge: includesLarge, into: &report) }
     return report
   }
 }
@@ -54,7 +54,9 @@ struct PrimitiveChecks {
 
   mutating func samples(_ kind: PrimitiveKind) {
     for sample in kind.samples {
-      for dtype in sample.hasReals ? DType.allCases : [.float64] { self.sample(sample, dtype, layouts: Layout.allCases) }
+      let dtypes: [DType] =
+        if kind == .custom { [.float32, .float64] } else { sample.hasReals ? DType.allCases : [.float64] }
+      for dtype in dtypes { self.sample(sample, dtype, layouts: Layout.allCases) }
     }
   }
 

@@ -2,22 +2,27 @@ import ApusCore
 
 /// Graphs chosen for what a compiler's planning of memory, fusion and layouts can get wrong.
 enum GraphCases {
-  static func all() throws -> [GraphCase] { try structure() + donation() + symbolic() + networks() + mixed() }
+  static func all(includesLarge: Bool) throws -> [GraphCase] {
+    let sizes: [Shape] = [[], [1], [3], [17], [4099], [0], [61, 67]] + (includesLarge ? [[100_003]] : [])
+    return try chains(sizes) + structure() + donation() + symbolic() + mixed() + (includesLarge ? networks() : [])
+  }
 
   private static func f32(_ shape: Shape) -> TensorType { TensorType(.float32, shape) }
   private static func i64(_ shape: Shape) -> TensorType { TensorType(.int64, shape) }
 
   // MARK: What is an output
 
-  private static func structure() throws -> [GraphCase] {
-    let sizes: [Shape] = [[], [1], [3], [17], [4099], [100_003], [0], [61, 67]]
-    let chains = try sizes.map { shape in
+  private static func chains(_ sizes: [Shape]) throws -> [GraphCase] {
+    try sizes.map { shape in
       try GraphCase.traced("chain of \(shape)", [f32(shape)]) { x in
         [(x[0] * 2 + 1).tanh() - x[0].sigmoid() * x[0]]
       }
     }
+  }
+
+  private static func structure() throws -> [GraphCase] {
     let x = f32([4099])
-    return chains + [
+    return [
       try .built("an output that is also an intermediate", [x]) { g, x in
         let a = try g(.exp, x[0])
         let b = try g(.add, a, x[0])
@@ -45,7 +50,7 @@ enum GraphCases {
       },
       try .built("wide: every partial result used again", [f32([331])]) { g, x in
         var parts = [x[0]]
-        for i in 1..<40 { parts.append(try g(i % 3 == 0 ? .tanh : .add, parts[i - 1], parts[i / 2])) }
+        for i in 1..<40 { parts.append(try g(i % 3 == 0 ? .multiply : .maximum, parts[i - 1], try g(.tanh, parts[i / 2]))) }
         return [parts[39], parts[20], parts[1]]
       },
       try .traced("deep: two hundred nodes", [f32([331])]) { x in
@@ -97,7 +102,7 @@ enum GraphCases {
   // MARK: Symbolic sizes
 
   private static func symbolic() throws -> [GraphCase] {
-    let sizes = [["batch": 4], ["batch": 1], ["batch": 257], ["batch": 0]]
+    let sizes = [["batch": 4], ["batch": 1], ["batch": 33], ["batch": 0]]
     return [
       try .traced("dense layers with a symbolic batch", [f32(["batch", 16]), f32([16, 9]), f32([9])], sizes: sizes) { t in
         let y = (t[0].matmul(t[1]) + t[2]).relu()
@@ -125,8 +130,8 @@ enum GraphCases {
   // MARK: Networks
 
   private static func networks() throws -> [GraphCase] {
-    let image = f32([3, 3, 12, 12])
-    let weights = [f32([16, 3, 3, 3]), f32([16]), f32([16, 16, 3, 3]), f32([16]), f32([16 * 36, 7])]
+    let image = f32([2, 3, 8, 8])
+    let weights = [f32([16, 3, 3, 3]), f32([16]), f32([16, 16, 3, 3]), f32([16]), f32([16 * 16, 7])]
     @Sendable func block(_ x: Tensor, _ w: [Tensor]) -> (Tensor, Tensor) {
       let first = x.convolution2D(w[0], bias: w[1], padding: 1).relu()
       let second = first.convolution2D(w[2], bias: w[3], padding: 1) + first

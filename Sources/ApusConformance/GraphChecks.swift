@@ -6,10 +6,10 @@ import Synchronization
 struct GraphChecks {
   let engine: any Engine
 
-  func run(into report: inout ConformanceReport) {
+  func run(includesLarge: Bool, into report: inout ConformanceReport) {
     var cases: [GraphCase] = []
     report.check("graph cases", "all") {
-      cases = try GraphCases.all()
+      cases = try GraphCases.all(includesLarge: includesLarge)
       for graph in cases { try graph.graph.verify() }
       return nil
     }

@@ -55,7 +55,8 @@ struct Monitor: Sendable {
     let course = history[name]
     guard !history.epochs.isEmpty else { return nil }
     guard course.count == history.epochs.count else {
-      throw ApusError(.argument, "there is no value \"\(name)\" to watch; there are \(history.names.joined(separator: ", "))")
+      throw ApusError(
+        .argument, "there is no value \"\(name)\" to watch; there are \(history.names.joined(separator: ", "))")
     }
     var best = 0
     for i in course.indices.dropFirst() where isBetter(course[i], than: course[best]) || course[best].isNaN { best = i }

@@ -35,7 +35,9 @@ private final class CheckpointSaver: TrainingObserver {
   }
 
   func trainingWillBegin(_ moment: TrainingMoment) throws {
-    if let everySteps, everySteps < 1 { throw ApusError(.argument, "a checkpoint every \(everySteps) steps: 1 or more fit") }
+    if let everySteps, everySteps < 1 {
+      throw ApusError(.argument, "a checkpoint every \(everySteps) steps: 1 or more fit")
+    }
   }
 
   func stepDidEnd(_ moment: TrainingMoment) throws {
@@ -104,12 +106,16 @@ extension Trainer {
     let weights = try SafetensorsFile("\(folder)/model.safetensors").stateDictionary()
     let slots = try SafetensorsFile("\(folder)/optimizer.safetensors").stateDictionary()
     let generators = namedGenerators
-    guard Set(record.generators.keys) == Set(generators.keys), record.generators.values.allSatisfy({ $0.count == 2 }) else {
+    guard Set(record.generators.keys) == Set(generators.keys), record.generators.values.allSatisfy({ $0.count == 2 })
+    else {
       throw ApusError(
-        .argument, "\(folder): its random generators are not the model's: \(record.generators.keys.sorted()) and \(generators.keys.sorted())")
+        .argument,
+        "\(folder): its random generators are not the model's: \(record.generators.keys.sorted()) and \(generators.keys.sorted())"
+      )
     }
     guard record.sums.count == sums.names.count else {
-      throw ApusError(.argument, "\(folder) was made with other metrics: \(record.sums.count - 1), not \(metrics.count)")
+      throw ApusError(
+        .argument, "\(folder) was made with other metrics: \(record.sums.count - 1), not \(metrics.count)")
     }
     try model.loadStateDictionary(weights)
     try optimizer.loadStateDictionary(slots, model)

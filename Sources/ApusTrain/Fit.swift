@@ -19,7 +19,9 @@ extension Trainer {
     _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = []
   ) async throws -> History {
     guard epochs >= 0 else { throw ApusError(.argument, "training for \(epochs) epochs: 0 or more fit") }
-    guard train.count > 0 || epochs == 0 else { throw ApusError(.argument, "there is nothing to train on: the dataset is empty") }
+    guard train.count > 0 || epochs == 0 else {
+      throw ApusError(.argument, "there is nothing to train on: the dataset is empty")
+    }
     let endEpoch = try begin(epochs)
     let modes = model.modes
     defer {
@@ -77,7 +79,8 @@ extension Trainer {
     }
     if let saved = place.saved, saved != place.here {
       throw ApusError(
-        .argument, "the checkpoint was made with other data: shuffled with seeds \(saved.seeds), this with \(place.here.seeds)")
+        .argument,
+        "the checkpoint was made with other data: shuffled with seeds \(saved.seeds), this with \(place.here.seeds)")
     }
     model.train()
     var batches = try train.epoch(from: place.here).makeAsyncIterator()
@@ -98,6 +101,8 @@ extension Trainer {
       for observer in observers { try observer.stepDidEnd(now) }
       if stops || state.withLock({ $0.isAskedToStop }) { return }
     }
+    // A cancelled task's data ends early, which is not the end of the epoch.
+    try Task.checkCancellation()
     try await finishEpoch(train, validation, endEpoch, observers, elapsed)
   }
 

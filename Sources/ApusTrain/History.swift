@@ -22,9 +22,12 @@ public struct History: Hashable, Codable, Sendable {
   /// A value's course over the epochs; epochs without it are left out.
   public subscript(name: String) -> [Double] { epochs.compactMap { $0.values[name] } }
 
-  /// Names of all values: those of training, then those of validation.
+  /// Names of all values: those of training, then those of validation, the loss first in each.
   public var names: [String] {
-    let all = Set(epochs.flatMap(\.values.keys))
-    return all.sorted { ($0.hasPrefix("val_") ? 1 : 0, $0 == "loss" ? 0 : 1, $0) < ($1.hasPrefix("val_") ? 1 : 0, $1 == "loss" ? 0 : 1, $1) }
+    func rank(_ name: String) -> (Int, Int, String) {
+      let isValidation = name.hasPrefix("val_")
+      return (isValidation ? 1 : 0, name == "loss" || name == "val_loss" ? 0 : 1, name)
+    }
+    return Set(epochs.flatMap(\.values.keys)).sorted { rank($0) < rank($1) }
   }
 }

@@ -176,7 +176,7 @@ private final class StepFunctions: Sendable {
   func callAsFunction(_ inputs: Tensor, _ targets: Tensor?) throws -> [Tensor] {
     guard inputs.rank > 0, targets?.rank != 0 else {
       throw ApusError(
-        .shape, "a batch's tensors begin with the batch's size: call batch(_:) on the dataset",
+        .shape, "a batch's tensors begin with the batch's size: call batched(_:) on the dataset",
         operands: [inputs.type] + (targets.map { [$0.type] } ?? []))
     }
     if mode == .eager { return try checked { try body(inputs, targets) } }

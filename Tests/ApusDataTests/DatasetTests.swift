@@ -45,6 +45,25 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
     #expect(try data.batched(2, dropLast: true).batched(2).element(at: 0)[1].shape == [2, 2, 2])
   }
 
+  /// Rows of every width, from tensors with gaps too, come out as one by one they are.
+  @Test func gathersAnyLayout() throws {
+    let columns = try tensor((0..<60).map { Float($0) }, 5, 12).permuted([1, 0])
+    let bytes = try tensor((0..<12).map { UInt8($0) }, 12)
+    let flags = try tensor((0..<36).map { $0 % 3 == 0 }, 12, 3)
+    let data = try Dataset(columns, bytes, flags).shuffled(seed: 2)
+    let batch = try data.batched(12).element(at: 0)
+    let order = Permutation.make(count: 12, seed: 2, epoch: 0)
+    #expect(values(batch[1], as: UInt8.self) == order.map { UInt8($0) })
+    #expect(values(batch[0], as: Float.self) == order.flatMap { row in (0..<5).map { Float($0 * 12 + row) } })
+    #expect(values(batch[2], as: Bool.self) == order.flatMap { _ in [true, false, false] })
+    for (place, row) in order.enumerated() {
+      #expect(try values(data.element(at: place)[0], as: Float.self) == (0..<5).map { Float($0 * 12 + row) })
+    }
+    // Rows without elements.
+    let hollow = try Dataset(Tensor.zeros([4, 0, 2])).shuffled(seed: 1).batched(3)
+    #expect(try hollow.element(at: 0).inputs.shape == [3, 0, 2])
+  }
+
   @Test func emptyData() async throws {
     let empty = try numbers(0)
     for data in [empty, empty.shuffled(seed: 1), try empty.batched(3), empty.take(2), empty.skip(2)] {

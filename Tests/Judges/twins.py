@@ -11,6 +11,9 @@ from torch import nn
 # What `apus train` uses unless told otherwise.
 RECIPES = {"digits": {"epochs": 20, "batch": 32, "rate": 1e-3}, "mnist": {"epochs": 15, "batch": 64, "rate": 1e-3}}
 
+# What `apus` wants to find in a file of the digits' network.
+METADATA = {"format": "pt", "architecture": "apus.digit-network.1", "side": "8", "classes": "0,1,2,3,4,5,6,7,8,9"}
+
 
 class DigitNetwork(nn.Module):
     """The network in Sources/ApusCommand/DigitNetwork.swift, with the same keys in its state dictionary."""
@@ -33,8 +36,8 @@ def network(task):
     return DigitNetwork(8 if task == "digits" else 28)
 
 
-def train(task, images, labels, seed):
-    """Trains a fresh network with Adam; images float32[N,1,H,W] in 0...1, labels int64[N]."""
+def train(task, images, labels, seed, epochs=None):
+    """Trains a fresh network with Adam; images float32[N,1,H,W] in 0...1, labels int64[N]. Returned ready to evaluate."""
     recipe = RECIPES[task]
     torch.manual_seed(seed)
     model = network(task)
@@ -42,7 +45,7 @@ def train(task, images, labels, seed):
     batches = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(images, labels), batch_size=recipe["batch"], shuffle=True)
     model.train()
-    for _ in range(recipe["epochs"]):
+    for _ in range(epochs or recipe["epochs"]):
         for x, y in batches:
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(x), y).backward()
@@ -53,6 +56,20 @@ def train(task, images, labels, seed):
 def accuracy(model, images, labels):
     with torch.inference_mode():
         return (model(images).argmax(1) == labels).double().mean().item()
+
+
+def digits():
+    """The UCI digits from this repository's copy: a byte for each of the 64 pixels (0...16) of 1,797 images, then labels.
+    Returns images float32[1797,1,8,8] in 0...1 and labels int64."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    raw = np.fromfile(os.path.join(here, "..", "..", "Sources", "CDigits", "optdigits.bin"), np.uint8)
+    pixels, labels = raw[:-1797].reshape(1797, 1, 8, 8), raw[-1797:]
+    return torch.from_numpy(pixels / np.float32(16)), torch.from_numpy(labels.astype(np.int64))
+
+
+def held_out_digits():
+    """Which of the digits `Datasets.digits` holds out: of every five the last."""
+    return torch.arange(1797) % 5 == 4
 
 
 def mnist_digits():

@@ -11,11 +11,13 @@ enum ComputeThread {
   static func run(_ body: () throws -> Void) throws {
     let failure = withoutActuallyEscaping(body) { body in
       var job = Job(body: body, failure: nil)
-      ck_compute_run(
-        { context in
-          guard let job = context?.assumingMemoryBound(to: Job.self) else { return }
-          do { try job.pointee.body() } catch { job.pointee.failure = error }
-        }, &job)
+      withUnsafeMutablePointer(to: &job) { pointer in
+        ck_compute_run(
+          { context in
+            guard let job = context?.assumingMemoryBound(to: Job.self) else { return }
+            do { try job.pointee.body() } catch { job.pointee.failure = error }
+          }, pointer)
+      }
       return job.failure
     }
     if let failure { throw failure }

@@ -86,9 +86,12 @@ enum ParallelFor {
   }
 
   static func run(_ total: Int, grain: Int, _ body: @escaping (Range<Int>) -> Void) {
-    var context = Context(body: body)
-    ck_parallel_for(
-      Int64(total), Int64(grain),
-      { raw, begin, end in raw?.assumingMemoryBound(to: Context.self).pointee.body(Int(begin)..<Int(end)) }, &context)
+    withUnsafePointer(to: Context(body: body)) { context in
+      ck_parallel_for(
+        Int64(total), Int64(grain),
+        { raw, begin, end in
+          raw?.assumingMemoryBound(to: Context.self).pointee.body(Int(begin)..<Int(end))
+        }, UnsafeMutableRawPointer(mutating: context))
+    }
   }
 }

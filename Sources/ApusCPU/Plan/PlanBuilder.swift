@@ -20,6 +20,7 @@ final class PlanBuilder {
     var forms: [Form] = []
     /// Units yet to come that read it, and one more for being an output.
     var remaining = 0
+    var isOutput = false
   }
 
   private struct Buffer {
@@ -111,7 +112,11 @@ final class PlanBuilder {
     return makeBuffer(.constant(constant), bytes: bytes)
   }
 
-  func setRemaining(_ value: Int, _ count: Int) { values[value].remaining = count }
+  /// - Parameter count: how many units read the value; being an output counts as one more.
+  func setReaders(_ value: Int, _ count: Int, isOutput: Bool) {
+    values[value].remaining = count + (isOutput ? 1 : 0)
+    values[value].isOutput = isOutput
+  }
   func consume(_ value: Int) { values[value].remaining -= 1 }
 
   // MARK: Forms
@@ -225,8 +230,10 @@ final class PlanBuilder {
     let size = try bytes ?? layout?.bytes ?? type(value).byteCount()
     var form = Form(buffer: 0, contiguous: shape(value))
     if let layout { form = Form(buffer: 0, layout: layout) }
-    form.buffer =
-      candidates.lazy.map(\.buffer).first { self.canTakeOver($0, bytes: size) } ?? makeBuffer(.temporary, bytes: size)
+    // A donated input's memory is for the output that replaces it; anything else takes over intermediates only.
+    let own = candidates.first { isInput($0.buffer) && values[value].isOutput && canTakeOver($0.buffer, bytes: size) }
+    let other = candidates.first { !isInput($0.buffer) && canTakeOver($0.buffer, bytes: size) }
+    form.buffer = own?.buffer ?? other?.buffer ?? makeBuffer(.temporary, bytes: size)
     if case .input = buffers[form.buffer].home { buffers[form.buffer].isOverwritten = true }
     addForm(form, to: value)
     return slot(form)
@@ -234,6 +241,8 @@ final class PlanBuilder {
 
   /// The result is a view of memory that is there already.
   func alias(_ value: Int, _ form: Form) { addForm(form, to: value) }
+
+  private func isInput(_ buffer: Int) -> Bool { if case .input = buffers[buffer].home { true } else { false } }
 
   /// A buffer that is no value's yet.
   func makeTemporary(bytes: Int) -> Int { makeBuffer(.temporary, bytes: bytes) }
@@ -335,6 +344,7 @@ final class PlanBuilder {
   private func place(_ k: Int, _ value: Int, _ keepsLayouts: Bool, _ claimed: inout Set<Int>) throws -> Plan.Output {
     let type = type(value)
     let bytes = try type.byteCount()
+    if !keepsLayouts, !hasPlainForm(value) { _ = try contiguous(value) }
     for form in values[value].forms where form.layout == nil && form.isContiguous && form.offset == 0 {
       switch buffers[form.buffer].home {
       case .temporary where buffers[form.buffer].bytes == bytes:

@@ -25,7 +25,7 @@ struct Planner {
     let builder = PlanBuilder(types: types, threads: threads, donated: [])
     for (i, storage) in inputs.enumerated() { builder.addInput(i, i, like: storage) }
     let results = Array(inputs.count..<types.count)
-    for result in results { builder.setRemaining(result, 1) }
+    for result in results { builder.setReaders(result, 0, isOutput: true) }
     // The operands belong to the caller.
     try builder.lower(primitive, Array(inputs.indices), results)
     return try builder.finish(outputs: results, keepsLayouts: true)
@@ -72,10 +72,12 @@ struct Planner {
     for (i, port) in graph.inputs.enumerated() { builder.addInput(i, port.value.index) }
     for (id, tensor) in graph.constants { builder.addConstant(tensor.storage, id.index) }
     let units = UnitFormation.units(of: graph)
-    var remaining = [Int](repeating: 0, count: types.count)
-    for unit in units { for value in unit.inputs { remaining[value] += 1 } }
-    for port in graph.outputs { remaining[port.value.index] += 1 }
-    for (value, count) in remaining.enumerated() { builder.setRemaining(value, count) }
+    var readers = [Int](repeating: 0, count: types.count)
+    for unit in units { for value in unit.inputs { readers[value] += 1 } }
+    let results = Set(graph.outputs.map(\.value.index))
+    for (value, count) in readers.enumerated() {
+      builder.setReaders(value, count, isOutput: results.contains(value))
+    }
     let (first, rest) = split(units)
     for unit in first { try lower(unit, builder) }
     builder.mayOverwriteInputs = true

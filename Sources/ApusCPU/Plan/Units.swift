@@ -113,18 +113,25 @@ struct UnitFormation {
     return values.allSatisfy { graph.type($0).dtype.hasArithmetic } && graph.type(values[0]).shape.elementCount > 0
   }
 
+  /// A producer for a group that may join it: all its readers are inside, so nothing outside runs between them.
+  private func nextMember(of members: Set<Int>, _ shape: Shape) -> Int? {
+    for member in members {
+      for id in graph.nodes[member].inputs {
+        guard let node = producer[id.index], !members.contains(node), isFusible(node) else { continue }
+        let value = graph.nodes[node].outputs[0]
+        if graph.type(value).shape == shape, readers[value.index].allSatisfy(members.contains) { return node }
+      }
+    }
+    return nil
+  }
+
   private mutating func findElementwise() {
     for root in graph.nodes.indices.reversed() where isFusible(root) {
       let shape = graph.type(graph.nodes[root].outputs[0]).shape
       var members: Set<Int> = [root]
       var grows = true
       while grows, members.count < Self.largestGroup {
-        let next = members.lazy.flatMap { graph.nodes[$0].inputs }.compactMap { producer[$0.index] }.first { node in
-          guard !members.contains(node), isFusible(node) else { return false }
-          let value = graph.nodes[node].outputs[0]
-          // All its readers inside: so nothing outside runs between it and the group.
-          return graph.type(value).shape == shape && readers[value.index].allSatisfy(members.contains)
-        }
+        let next = nextMember(of: members, shape)
         if let next { members.insert(next) }
         grows = next != nil
       }

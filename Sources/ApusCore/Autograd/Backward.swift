@@ -147,7 +147,8 @@ enum Autograd {
     }
     guard output.shape.elementDim == 1 else {
       throw ApusError(
-        .gradient, "only a tensor of one element has a gradient without being given one; reduce it (.sum()) or pass gradient:",
+        .gradient,
+        "only a tensor of one element has a gradient without being given one; reduce it (.sum()) or pass gradient:",
         operation: operation, operands: [output.type])
     }
     return Tensor.onesLike(output.detached())

@@ -40,7 +40,8 @@ public func valueAndGradients(
     var found = [Tensor?](repeating: nil, count: leaves.count)
     Dispatch.reporting {
       found = try Autograd.gradients(
-        of: value, seed: nil, for: leaves, retainGraph: true, createGraph: level > 0 || inputs.contains { $0.requiresGradient })
+        of: value, seed: nil, for: leaves, retainGraph: true,
+        createGraph: level > 0 || inputs.contains { $0.requiresGradient })
     }
     return (value, found)
   }
@@ -86,9 +87,12 @@ public struct GradientTape: Sendable {
 ///
 /// - Parameter tangent: of `x`'s type.
 /// - Throws: ``ApusError`` when an operation fails or shapes don't fit; what `f` throws.
-public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) throws -> (value: Tensor, tangent: Tensor) {
+public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) throws -> (
+  value: Tensor, tangent: Tensor
+) {
   guard x.type == tangent.type else {
-    throw ApusError(.shape, "the tangent must be of the point's type", operation: "jvp", operands: [x.type, tangent.type])
+    throw ApusError(
+      .shape, "the tangent must be of the point's type", operation: "jvp", operands: [x.type, tangent.type])
   }
   let captured = try CapturedGraph.capture(name: "jvp", [x.type]) { [try f($0[0])] }
   typealias Dual = (value: Tensor, tangent: Tensor?)
@@ -131,19 +135,24 @@ public func vectorized(
 ) -> @Sendable ([Tensor]) throws -> [Tensor] {
   { inputs in
     guard let size = inputs.first?.shape.first.map({ _ in inputs[0].shape.dim(0) }) else {
-      throw ApusError(.shape, "every operand needs a leading axis", operation: "vectorized", operands: inputs.map(\.type))
+      throw ApusError(
+        .shape, "every operand needs a leading axis", operation: "vectorized", operands: inputs.map(\.type))
     }
     for x in inputs where x.rank == 0 || x.shape.dim(0) != size {
-      throw ApusError(.shape, "every operand must have the leading size \(size)", operation: "vectorized", operands: inputs.map(\.type))
+      throw ApusError(
+        .shape, "every operand must have the leading size \(size)", operation: "vectorized",
+        operands: inputs.map(\.type))
     }
     let types = inputs.map { $0.type.with(shape: $0.shape.dropping(0)) }
     let captured = try CapturedGraph.capture(name: "vectorized", types, f)
     guard captured.written.isEmpty, captured.writtenGradients.isEmpty else {
-      throw ApusError(.argument, "the mapped function writes state, which has no meaning for each example", operation: "vectorized")
+      throw ApusError(
+        .argument, "the mapped function writes state, which has no meaning for each example", operation: "vectorized")
     }
     typealias Mapped = (tensor: Tensor, isBatched: Bool)
     let operands = captured.operands(inputs).enumerated().map { i, t -> Mapped in (t, i < inputs.count) }
-    let results = try captured.graph.evaluate(operands, constant: { ($0, false) }) { primitive, operands, _ -> [Mapped] in
+    let results = try captured.graph.evaluate(operands, constant: { ($0, false) }) {
+      primitive, operands, _ -> [Mapped] in
       guard operands.contains(where: \.isBatched) else {
         return try Dispatch.tryRun(primitive, operands.map(\.tensor)).map { ($0, false) }
       }

@@ -8,6 +8,8 @@ import Synchronization
 public protocol Engine: AnyObject, Sendable {
   var name: String { get }
   var devices: [Device] { get }
+  /// What it runs on, for people: instruction sets, threads, libraries.
+  var summary: String { get }
 
   /// Computes one primitive. Types have been checked: `outputs` are what the definition inferred.
   /// - Throws: ``ApusError`` for what only values show (an index out of range) or memory that can't be had.
@@ -38,7 +40,10 @@ public protocol Executable: AnyObject, Sendable {
 }
 
 extension Engine {
-  public func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage? { nil }
+  public var summary: String { name }
+  public func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage? {
+    nil
+  }
   public func executeBinary(
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage? { nil }

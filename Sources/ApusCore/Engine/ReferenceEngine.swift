@@ -20,8 +20,11 @@ public final class ReferenceEngine: Engine {
 
   public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
     if case .custom(let custom) = primitive {
-      return try withEngine(self) { try custom.evaluate(inputs.map { Tensor($0) }).map(\.storage) }
+      // Its closure is a user's: operations that fail in it must throw here, not trap.
+      return try withEngine(self) { try checked { try custom.evaluate(inputs.map { Tensor($0) }) } }.map(\.storage)
     }
+    // What memory can't hold is refused before anything is read.
+    for type in outputs { _ = try Storage(type) }
     let results = try evaluate(primitive, inputs.map { ReferenceArray($0) }, outputs)
     precondition(results.count == outputs.count, "\(primitive.name) gave \(results.count) results")
     return try zip(results, outputs).map { try ReferenceArray($1, $0.elements).stored() }

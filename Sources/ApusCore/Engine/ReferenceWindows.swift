@@ -157,12 +157,10 @@ enum ReferencePooling {
   static func maxPoolGradient(
     _ x: ReferenceArray, _ gradient: ReferenceArray, _ window: Window, _ output: TensorType
   ) throws -> ReferenceArray {
-    let g = try gradient.reals()
-    var dx = [Double](repeating: 0, count: x.count)
-    for (place, source) in places(x, window, gradient.shape).enumerated() {
-      if let source { dx[source] += g[place] }
-    }
-    return ReferenceArray(output, dx)
+    let targets = places(x, window, gradient.shape)
+    let inside = targets.indices.filter { targets[$0] != nil }
+    let kept = gradient.picking(inside, as: gradient.type.with(shape: [Dim(inside.count)]))
+    return try ReferenceReduction.sum(kept, into: targets.compactMap { $0 }, output)
   }
 
   /// `values` where each window of `x` has its largest element.

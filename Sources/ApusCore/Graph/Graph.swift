@@ -114,7 +114,8 @@ public struct Graph: Sendable {
     }
   }
 
-  mutating func append(_ primitive: Primitive, _ operands: [ValueID], _ types: [TensorType], scope: String) -> [ValueID] {
+  mutating func append(_ primitive: Primitive, _ operands: [ValueID], _ types: [TensorType], scope: String) -> [ValueID]
+  {
     let outputs = types.map { makeValue(.tensor($0)) }
     nodes.append(Node(operation: .primitive(primitive), inputs: operands, outputs: outputs, scope: scope))
     return outputs

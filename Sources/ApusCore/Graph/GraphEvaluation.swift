@@ -54,7 +54,8 @@ extension Graph {
   /// - Throws: ``ApusError`` when an operation fails.
   public func callAsFunction(_ inputs: [Tensor]) throws -> [Tensor] {
     guard inputs.count == self.inputs.count else {
-      throw ApusError(.argument, "\(name) takes \(self.inputs.count) inputs, not \(inputs.count)", operands: inputs.map(\.type))
+      throw ApusError(
+        .argument, "\(name) takes \(self.inputs.count) inputs, not \(inputs.count)", operands: inputs.map(\.type))
     }
     return try evaluate(inputs, constant: { $0 }) { primitive, operands, _ in try Dispatch.tryRun(primitive, operands) }
   }

@@ -26,11 +26,15 @@ extension Primitive {
   /// The primitive with the symbolic sizes among its attributes replaced by numbers.
   func resolved(_ sizes: [String: Int]) throws -> Primitive {
     func fix(_ shape: Shape) throws -> Shape {
-      guard let fixed = shape.resolved(sizes) else { throw ApusError(.shape, "\(name): the shape \(shape) has no size under \(sizes)") }
+      guard let fixed = shape.resolved(sizes) else {
+        throw ApusError(.shape, "\(name): the shape \(shape) has no size under \(sizes)")
+      }
       return fixed
     }
     func fix(_ dim: Dim) throws -> Dim {
-      guard let fixed = dim.resolved(sizes) else { throw ApusError(.shape, "\(name): \(dim) has no size under \(sizes)") }
+      guard let fixed = dim.resolved(sizes) else {
+        throw ApusError(.shape, "\(name): \(dim) has no size under \(sizes)")
+      }
       return Dim(fixed)
     }
     switch self {
@@ -80,9 +84,11 @@ extension Primitive {
     case .randomNormal(var d):
       d.type = try d.type.resolved(sizes)
       return .randomNormal(d)
-    case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh, .erf,
+    case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
+      .erf,
       .sigmoid, .relu, .logicalNot, .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum,
-      .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast, .dimension, .permute, .reverse, .concatenate, .sum,
+      .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast, .dimension, .permute, .reverse, .concatenate,
+      .sum,
       .product, .max, .min, .argMax, .argMin, .gather, .gatherAlong, .matmul, .convolution, .maxPool, .maxPoolGradient,
       .maxPoolGather, .averagePool, .softmax, .logSoftmax, .batchNorm, .batchNormGradient, .custom:
       return self

@@ -5,7 +5,9 @@ extension Graph {
   public func verify() throws {
     var defined = [Bool](repeating: false, count: values.count)
     func define(_ id: ValueID, by what: String) throws {
-      guard id.index >= 0, id.index < values.count else { throw ApusError(.argument, "\(what) defines \(id), which is no value of it") }
+      guard id.index >= 0, id.index < values.count else {
+        throw ApusError(.argument, "\(what) defines \(id), which is no value of it")
+      }
       guard !defined[id.index] else { throw ApusError(.argument, "\(what) defines \(id) a second time") }
       defined[id.index] = true
     }

@@ -54,7 +54,8 @@ extension Tensor {
     let wanted = dtype ?? S.defaultDType
     guard shape.isStatic, shape.elementCount == values.count else {
       self = Dispatch.fail(
-        ApusError(.shape, "\(values.count) values do not fill the shape \(shape) of \(shape.elementDim)", operation: "Tensor"),
+        ApusError(
+          .shape, "\(values.count) values do not fill the shape \(shape) of \(shape.elementDim)", operation: "Tensor"),
         type: TensorType(wanted, shape))
       return
     }
@@ -105,7 +106,9 @@ extension Tensor {
   }
   public static func zerosLike(_ other: Tensor) -> Tensor { filled(other.type, .int(0)) }
   public static func onesLike(_ other: Tensor) -> Tensor { filled(other.type, .int(1)) }
-  public static func fullLike<S: TensorScalar>(_ other: Tensor, _ value: S) -> Tensor { filled(other.type, value.scalar) }
+  public static func fullLike<S: TensorScalar>(_ other: Tensor, _ value: S) -> Tensor {
+    filled(other.type, value.scalar)
+  }
 
   /// The identity matrix of n rows.
   public static func eye(_ n: Int, dtype: DType = .float32) -> Tensor {
@@ -126,7 +129,8 @@ extension Tensor {
     let type = dtype ?? S.defaultDType
     guard s != 0, ((b - a) / s).isFinite else {
       return Dispatch.fail(
-        ApusError(.argument, "from \(start) to \(stop) by \(step) never ends", operation: "arange"), type: TensorType(type, [0]))
+        ApusError(.argument, "from \(start) to \(stop) by \(step) never ends", operation: "arange"),
+        type: TensorType(type, [0]))
     }
     let n = Swift.max(0, Int(((b - a) / s).rounded(.up)))
     if S.dtype.isFloatingPoint {
@@ -163,7 +167,9 @@ extension Tensor {
   public func item<S: TensorScalar>(as: S.Type) -> S {
     guard hostReadable("item") != nil else { return S(.double(.nan)) }
     guard elementCount == 1 else {
-      Dispatch.reporting { throw ApusError(.shape, "only a tensor of one element is an item", operation: "item", operands: [type]) }
+      Dispatch.reporting {
+        throw ApusError(.shape, "only a tensor of one element is an item", operation: "item", operands: [type])
+      }
       return S(.double(.nan))
     }
     return toArray(of: S.self)[0]
@@ -175,7 +181,8 @@ extension Tensor {
     if !isPoisoned {
       Dispatch.reporting {
         throw ApusError(
-          .trace, "a value was asked for while tracing, when there is none: keep it a tensor, or return it", operation: what,
+          .trace, "a value was asked for while tracing, when there is none: keep it a tensor, or return it",
+          operation: what,
           operands: [type])
       }
     } else if ExecutionContext.current?.recorder == nil {

@@ -169,7 +169,9 @@ private struct TensorPrinter {
     return padded(words)
   }
 
-  private static func exponential(_ values: [Double], _ shortest: (Double) -> (decimals: Int, significant: Int)) -> [String] {
+  private static func exponential(_ values: [Double], _ shortest: (Double) -> (decimals: Int, significant: Int))
+    -> [String]
+  {
     let digits = values.filter(\.isFinite).map { Swift.min(shortest($0).significant - 1, precision) }.max() ?? 0
     return padded(values.map { special($0) ?? exponentialText($0, digits, trimDot: false) })
   }
@@ -183,13 +185,17 @@ private struct TensorPrinter {
 
 extension String {
   /// C's `%.*f`, correctly rounded.
-  fileprivate init(_ value: Double, decimals: Int) { self = String.c { String.print(into: $0, $1, "%.*f", decimals, value) } }
+  fileprivate init(_ value: Double, decimals: Int) {
+    self = String.c { String.print(into: $0, $1, "%.*f", decimals, value) }
+  }
   /// C's `%.*e`.
   fileprivate init(_ value: Double, exponentDigits: Int) {
     self = String.c { String.print(into: $0, $1, "%.*e", exponentDigits, value) }
   }
 
-  private static func print(into ptr: UnsafeMutablePointer<CChar>, _ size: Int, _ format: String, _ digits: Int, _ value: Double) -> Int {
+  private static func print(
+    into ptr: UnsafeMutablePointer<CChar>, _ size: Int, _ format: String, _ digits: Int, _ value: Double
+  ) -> Int {
     Int(withVaList([Int32(clamping: digits), value]) { vsnprintf(ptr, size, format, $0) })
   }
 

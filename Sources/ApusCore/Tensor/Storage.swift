@@ -74,7 +74,7 @@ public final class Storage: @unchecked Sendable {
     isContiguous = Storage.isContiguous(shape, strides)
     content = .plain
     capacity = 0
-    let first = UInt(bitPattern: self.base!.plainAddress) // swift-format-ignore: NeverForceUnwrap
+    let first = UInt(bitPattern: self.base!.plainAddress)  // swift-format-ignore: NeverForceUnwrap
     address = Atomic(first &+ UInt(offset * dtype.stride))
   }
 

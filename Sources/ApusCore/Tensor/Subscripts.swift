@@ -29,7 +29,9 @@ extension Range: TensorIndexing where Bound == Int {
   public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: upperBound, step: 1) }
 }
 extension ClosedRange: TensorIndexing where Bound == Int {
-  public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: upperBound == -1 ? nil : upperBound + 1, step: 1) }
+  public var tensorIndex: TensorIndex {
+    .range(start: lowerBound, stop: upperBound == -1 ? nil : upperBound + 1, step: 1)
+  }
 }
 extension PartialRangeFrom: TensorIndexing where Bound == Int {
   public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: nil, step: 1) }
@@ -86,7 +88,8 @@ struct SubscriptPlan {
     if let size = dim.value {
       let i = position < 0 ? position + size : position
       guard i >= 0, i < size else {
-        throw ApusError(.argument, "position \(position) is outside axis \(axis) of size \(size)").at("subscript", [type])
+        throw ApusError(.argument, "position \(position) is outside axis \(axis) of size \(size)").at(
+          "subscript", [type])
       }
       starts.append(Dim(i))
       stops.append(Dim(i + 1))
@@ -156,11 +159,15 @@ extension Tensor {
     get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] }
     set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] = newValue }
   }
-  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing>(_ i: A, _ j: B, _ k: C, _ l: D) -> Tensor {
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing>(_ i: A, _ j: B, _ k: C,
+    _ l: D
+  ) -> Tensor {
     get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] }
     set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] = newValue }
   }
-  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing, E: TensorIndexing>(_ i: A, _ j: B, _ k: C, _ l: D, _ m: E) -> Tensor {
+  public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing, E: TensorIndexing>(
+    _ i: A, _ j: B, _ k: C, _ l: D, _ m: E
+  ) -> Tensor {
     get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex, m.tensorIndex]] }
     set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex, m.tensorIndex]] = newValue }
   }

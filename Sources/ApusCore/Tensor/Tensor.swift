@@ -52,7 +52,9 @@ public struct Tensor: Sendable {
   public func requiringGradient() -> Tensor {
     guard dtype.isFloatingPoint else {
       return Dispatch.fail(
-        ApusError(.gradient, "only floating-point tensors can require a gradient", operation: "requiringGradient", operands: [type]),
+        ApusError(
+          .gradient, "only floating-point tensors can require a gradient", operation: "requiringGradient",
+          operands: [type]),
         type: type)
     }
     return Tensor(storage, node: Node(leaf: nil))

@@ -11,7 +11,8 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
 
   init(
     cache: CompiledCache, collect: @escaping @Sendable (Output) -> [Tensor],
-    rebuild: @escaping @Sendable (Output, [Tensor]) -> Output, body: @escaping @Sendable (repeat each Input) throws -> Output
+    rebuild: @escaping @Sendable (Output, [Tensor]) -> Output,
+    body: @escaping @Sendable (repeat each Input) throws -> Output
   ) {
     self.body = body
     self.collect = collect
@@ -25,7 +26,9 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   /// Runs the function.
   /// - Throws: ``ApusError`` when an operation fails, or what the body throws while it is traced.
   public func callAsFunction(_ input: repeat each Input) throws -> Output {
-    if ExecutionContext.current?.trace != nil || cache.runsEagerly { return try checked { try body(repeat each input) } }
+    if ExecutionContext.current?.trace != nil || cache.runsEagerly {
+      return try checked { try body(repeat each input) }
+    }
     var tensors: [Tensor] = []
     var structure = ""
     for value in repeat each input {

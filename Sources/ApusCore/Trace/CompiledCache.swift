@@ -80,7 +80,8 @@ public final class CompiledCache: @unchecked Sendable {
         let have = type.shape[axis]
         if let fixed = want.value {
           if fixed != have, fixed != 0 {
-            throw ApusError(.shape, "argument \(i) of \(name) must be of shape \(spec)", operation: name, operands: [type])
+            throw ApusError(
+              .shape, "argument \(i) of \(name) must be of shape \(spec)", operation: name, operands: [type])
           }
         } else if let known = want.resolved(sizes) {
           guard known == have else {
@@ -128,7 +129,8 @@ public final class CompiledCache: @unchecked Sendable {
     traces.add(1, ordering: .relaxed)
     Diagnostics.debug("\(name): traced for \(types), \(captured.graph.nodes.count) nodes")
     let made = Entry(
-      captured: captured, executable: try SizedExecutable(captured.graph, engine: engine), template: template, sizes: sizes,
+      captured: captured, executable: try SizedExecutable(captured.graph, engine: engine), template: template,
+      sizes: sizes,
       differentiableOutputs: key.recordsGradients ? differentiable : [])
     entries.withLock { $0[key, default: []].append(made) }
     return made
@@ -139,7 +141,8 @@ public final class CompiledCache: @unchecked Sendable {
   ) throws -> (template: Any, results: [Tensor]) {
     for tensor in tensors where !tensor.storage.isConcrete {
       throw tensor.isPoisoned
-        ? ApusError(.argument, "an argument is the result of a failed operation", operation: name, operands: [tensor.type])
+        ? ApusError(
+          .argument, "an argument is the result of a failed operation", operation: name, operands: [tensor.type])
         : Trace.leaked(tensor)
     }
     let (types, sizes) = try signature(tensors)
@@ -163,7 +166,11 @@ enum CompiledRun {
     var taken: [ObjectIdentifier: Tensor] = [:]
     var absent: [Variable] = []
     for variable in replaced {
-      if let value = variable.beginUpdate() { taken[ObjectIdentifier(variable)] = value } else { absent.append(variable) }
+      if let value = variable.beginUpdate() {
+        taken[ObjectIdentifier(variable)] = value
+      } else {
+        absent.append(variable)
+      }
     }
     var donated: Set<Int> = []
     var owners: [(variable: Variable, index: Int)] = []

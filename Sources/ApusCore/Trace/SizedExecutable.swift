@@ -27,7 +27,9 @@ final class SizedExecutable: Sendable {
 
   func executable(_ sizes: [String: Int]) throws -> any Executable {
     let key = try symbols.map { symbol in
-      guard let size = sizes[symbol] else { throw ApusError(.shape, "\(graph.name): the size \(symbol) is not bound by an input") }
+      guard let size = sizes[symbol] else {
+        throw ApusError(.shape, "\(graph.name): the size \(symbol) is not bound by an input")
+      }
       return size
     }
     let found = state.withLock { state -> (any Executable)? in

@@ -164,7 +164,9 @@ final class Trace: @unchecked Sendable {
   private func fix(_ dim: Dim) -> Int {
     if let size = dim.resolved(sizes) {
       if specialisations.updateValue(size, forKey: dim) == nil {
-        Diagnostics.debug("\(graph.name): size \(dim) was read as an Int and is fixed to \(size); use dimension(_:) to keep it symbolic")
+        Diagnostics.debug(
+          "\(graph.name): size \(dim) was read as an Int and is fixed to \(size); use dimension(_:) to keep it symbolic"
+        )
       }
       return size
     }
@@ -209,7 +211,9 @@ final class Trace: @unchecked Sendable {
     captured.constants = graph.constants
     captured.nodes = graph.nodes
     for (i, tensor) in captures.enumerated() {
-      if let id = lifted[ObjectIdentifier(tensor.storage)]?.id { captured.inputs.append(.init(name: "capture.\(i)", value: id)) }
+      if let id = lifted[ObjectIdentifier(tensor.storage)]?.id {
+        captured.inputs.append(.init(name: "capture.\(i)", value: id))
+      }
     }
     for (port, id) in zip(outputs, outputIDs) { captured.addOutput(port.name, id) }
     for (i, entry) in written.enumerated() { captured.addOutput("next.variable.\(i)", entry.1) }
@@ -307,7 +311,9 @@ public final class Mode: Sendable {
   public var value: Bool {
     get {
       let value = flag.load(ordering: .relaxed)
-      if let trace = ExecutionContext.current?.trace { trace.addGuard { [self] in flag.load(ordering: .relaxed) == value } }
+      if let trace = ExecutionContext.current?.trace {
+        trace.addGuard { [self] in flag.load(ordering: .relaxed) == value }
+      }
       return value
     }
     set { flag.store(newValue, ordering: .relaxed) }

@@ -75,7 +75,8 @@ extension Dim: Codable {
     let container = try decoder.singleValueContainer()
     if let size = try? container.decode(Int.self) {
       guard size >= 0 else {
-        throw DecodingError.dataCorruptedError(in: container, debugDescription: "a dimension can't be negative: \(size)")
+        throw DecodingError.dataCorruptedError(
+          in: container, debugDescription: "a dimension can't be negative: \(size)")
       }
       self.init(raw: size)
     } else {
@@ -129,7 +130,9 @@ struct DimExpression: Hashable, Codable, Sendable {
   func multiplied(_ other: DimExpression) -> DimExpression {
     DimExpression(
       merging: terms.flatMap { a in
-        other.terms.map { Term(factors: (a.factors + $0.factors).sorted(), coefficient: a.coefficient &* $0.coefficient) }
+        other.terms.map {
+          Term(factors: (a.factors + $0.factors).sorted(), coefficient: a.coefficient &* $0.coefficient)
+        }
       })
   }
 

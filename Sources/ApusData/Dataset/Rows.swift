@@ -1,19 +1,22 @@
 import ApusCore
+import CRows
 
 /// Rows (slices along the first dimension) of tensors in memory.
 enum Rows {
   /// Row `index` without its first dimension: a view.
   static func row(of tensor: Tensor, at index: Int) throws -> Tensor { try computed { tensor[index] } }
 
-  /// The rows at `positions` of each tensor: a view where they are neighbours in order, else one gather a tensor.
+  /// The rows at `positions` of each tensor: views where they are neighbours in order, else copies.
   static func gather(_ tensors: [Tensor], at positions: [Int]) throws -> [Tensor] {
     if let first = positions.first, isRun(positions) {
       return try computed { tensors.map { $0[first..<first + positions.count] } }
     }
-    return try computed {
-      let indices = Tensor(positions)
-      return tensors.map { $0.gathered(indices, axis: 0) }
-    }
+    return try tensors.map { try copy(of: $0, at: positions) }
+  }
+
+  /// The same values in host memory without gaps, as ``gather(_:at:)`` wants them.
+  static func packed(_ tensor: Tensor) throws -> Tensor {
+    tensor.storage.isContiguous ? tensor.detached() : Tensor(storage: try HostCopy.contiguous(tensor.storage))
   }
 
   /// Elements stacked along a new first dimension, tensor by tensor.
@@ -27,6 +30,20 @@ enum Rows {
         "the elements of a batch must be alike: \(types.map(\.description)) beside \(odd.map(\.type.description))")
     }
     return try computed { first.indices.map { index in ApusCore.stack(elements.map { $0[index] }, axis: 0) } }
+  }
+
+  private static func copy(of tensor: Tensor, at positions: [Int]) throws -> Tensor {
+    let rows = tensor.shape[0]
+    let rowBits = rows == 0 ? 0 : tensor.elementCount / rows * tensor.dtype.bitWidth
+    // Rows of four-bit elements may share a byte: the engine takes those.
+    guard rowBits % 8 == 0 else { return try computed { tensor.gathered(Tensor(positions), axis: 0) } }
+    let result = try Storage(TensorType(tensor.dtype, Shape([positions.count] + tensor.shape.dropFirst())))
+    let isDone = tensor.storage.withBytes { source in
+      apus_gather_rows(
+        result.plainAddress, source.baseAddress, rowBits / 8, rows, positions, positions.count)
+    }
+    guard isDone else { throw ApusError(.argument, "a position outside the \(rows) examples") }
+    return Tensor(storage: result)
   }
 
   private static func isRun(_ positions: [Int]) -> Bool {

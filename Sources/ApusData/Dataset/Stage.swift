@@ -41,7 +41,7 @@ struct TensorStage: Stage, Plan {
         .shape, "the tensors' first dimensions, the number of examples, must agree", operation: "Dataset",
         operands: tensors.map(\.type))
     }
-    self.tensors = tensors.map { $0.detached() }
+    self.tensors = try tensors.map(Rows.packed)
     count = first.shape[0]
   }
 

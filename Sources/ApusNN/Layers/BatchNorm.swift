@@ -50,9 +50,11 @@ public class BatchNormalization: Module, @unchecked Sendable {
   }
 
   public func forward(_ x: Tensor) -> Tensor {
-    guard ranks.contains(x.rank), runningMean.isInitialized else { return mismatch(x, nil) }
+    guard runningMean.isInitialized else { return mismatch(x, nil) }
     let mean = runningMean.value
-    guard mean.rank == 1, x.dimension(1) == mean.dimension(0) else { return mismatch(x, mean.dimension(-1)) }
+    guard ranks.contains(x.rank), mean.rank == 1, x.dimension(1) == mean.dimension(0) else {
+      return mismatch(x, mean.dimension(-1))
+    }
     let scale = weight?.tensor ?? Tensor.onesLike(mean)
     let shift = bias?.tensor ?? Tensor.zerosLike(mean)
     guard mode.value else {

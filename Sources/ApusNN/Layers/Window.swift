@@ -22,11 +22,12 @@ extension ImagePadding: PaddingConvertible { public var imagePadding: ImagePaddi
 extension Pair: PaddingConvertible { public var imagePadding: ImagePadding { .symmetric(height, width) } }
 extension Int: PaddingConvertible { public var imagePadding: ImagePadding { pair.imagePadding } }
 extension [Int]: PaddingConvertible { public var imagePadding: ImagePadding { pair.imagePadding } }
+// Disfavoured, so that `ImagePadding.same` still means the case.
 extension PaddingConvertible where Self == ImagePadding {
   /// As much as makes the result ⌈size / stride⌉, an odd element below and right.
-  public static var same: ImagePadding { .same }
+  @_disfavoredOverload public static var same: ImagePadding { .same }
   /// Nothing.
-  public static var valid: ImagePadding { .valid }
+  @_disfavoredOverload public static var valid: ImagePadding { .valid }
 }
 
 extension Pair {

@@ -1,7 +1,7 @@
 import ApusCore
 
 /// How the losses of single elements become the result.
-public enum Reduction: Hashable, Sendable {
+public enum LossReduction: Hashable, Sendable {
   case mean, sum, none
 
   func apply(_ losses: Tensor) -> Tensor {
@@ -26,7 +26,8 @@ public enum Reduction: Hashable, Sendable {
 ///   - reduction: `.mean` over what counts, for probabilities over all examples.
 /// - Returns: a scalar; with `.none` a loss for each label.
 public func crossEntropy(
-  _ logits: Tensor, _ labels: Tensor, labelSmoothing: Double = 0, ignoreIndex: Int? = nil, reduction: Reduction = .mean
+  _ logits: Tensor, _ labels: Tensor, labelSmoothing: Double = 0, ignoreIndex: Int? = nil,
+  reduction: LossReduction = .mean
 ) -> Tensor {
   let axis = logits.rank > 1 ? 1 : 0
   let isDense = labels.dtype.isFloatingPoint

@@ -1,7 +1,7 @@
 import ApusCore
 
 /// (prediction − target)², averaged (`mse_loss`). Both tensors have the same shape.
-public func meanSquaredError(_ prediction: Tensor, _ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+public func meanSquaredError(_ prediction: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor {
   elementwise("meanSquaredError", prediction, target, reduction) { x, y in
     let difference = x - y
     return difference * difference
@@ -9,7 +9,7 @@ public func meanSquaredError(_ prediction: Tensor, _ target: Tensor, reduction: 
 }
 
 /// |prediction − target|, averaged (`l1_loss`). Both tensors have the same shape.
-public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor {
   elementwise("meanAbsoluteError", prediction, target, reduction) { ($0 - $1).abs() }
 }
 
@@ -19,15 +19,17 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 /// - Parameters:
 ///   - logits: x, unnormalised scores.
 ///   - target: y from 0 to 1, of the logits' shape.
-public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: Reduction = .mean) -> Tensor {
+public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor
+{
   elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
-    x.relu() - x * y + (-x.abs()).exp().log1p()
+    // `maximum` shares the derivative at 0 out, which `relu` does not: the sum is differentiable there.
+    maximum(x, 0) - x * y + (-x.abs()).exp().log1p()
   }
 }
 
 /// Huber's loss, averaged: ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target (`huber_loss`).
 public func huberLoss(
-  _ prediction: Tensor, _ target: Tensor, delta: Double = 1, reduction: Reduction = .mean
+  _ prediction: Tensor, _ target: Tensor, delta: Double = 1, reduction: LossReduction = .mean
 ) -> Tensor {
   guard delta > 0 else {
     return .failure(
@@ -43,12 +45,13 @@ public func huberLoss(
 }
 
 private func elementwise(
-  _ name: String, _ x: Tensor, _ y: Tensor, _ reduction: Reduction, _ loss: (Tensor, Tensor) -> Tensor
+  _ name: String, _ x: Tensor, _ y: Tensor, _ reduction: LossReduction, _ loss: (Tensor, Tensor) -> Tensor
 ) -> Tensor {
   guard x.shape == y.shape, x.dtype.isFloatingPoint else {
     return .failure(
       ApusError(
-        .shape, "prediction and target must have the same shape, the prediction a floating-point dtype", operation: name,
+        .shape, "prediction and target must have the same shape, the prediction a floating-point dtype",
+        operation: name,
         operands: [x.type, y.type]), as: TensorType(x.dtype, []))
   }
   return reduction.apply(loss(x, y.dtype == x.dtype ? y : y.cast(to: x.dtype)))
@@ -71,7 +74,9 @@ public struct Loss: Sendable {
   public static let crossEntropy = Loss("crossEntropy") { ApusNN.crossEntropy($0, $1) }
 
   /// Cross entropy of logits [N, C] and class numbers [N]; Keras' with `from_logits=True`.
-  public static let sparseCategoricalCrossEntropy = Loss("sparseCategoricalCrossEntropy") { ApusNN.crossEntropy($0, $1) }
+  public static let sparseCategoricalCrossEntropy = Loss("sparseCategoricalCrossEntropy") {
+    ApusNN.crossEntropy($0, $1)
+  }
 
   /// Cross entropy of logits [N, C] and probabilities or one-hot targets [N, C]; Keras' with `from_logits=True`.
   public static let categoricalCrossEntropy = Loss("categoricalCrossEntropy") {

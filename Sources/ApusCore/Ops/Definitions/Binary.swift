@@ -127,7 +127,7 @@ struct Power: BinaryElementwise, Elementary {
 
   /// b·a^(b−1), 0 where b is 0. An exponent that is one known number costs no tensor of exponents.
   private static func slope(_ a: Tensor, _ b: Tensor, isConstant: Bool) -> Tensor {
-    if isConstant, let exponent = b.storage.uniformScalar {
+    if isConstant, let exponent = b.uniformScalar {
       switch exponent.doubleValue {
       case 0: return Tensor.zerosLike(a)
       case 1: return Tensor.onesLike(a)

@@ -76,6 +76,8 @@ public struct Broadcast: Elementary {
       let (size, target) = (from.dim(i), shape.dim(i + shape.rank - from.rank))
       guard size == target || size == 1 else { throw misfit }
     }
+    // A view takes no memory, but every reader counts its elements.
+    if shape.isStatic { _ = try operands[0].with(shape: shape).byteCount() }
     return [operands[0].with(shape: shape)]
   }
   public func vjp(_ context: VJPContext) -> [Tensor?] {

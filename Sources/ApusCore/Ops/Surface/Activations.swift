@@ -26,7 +26,9 @@ extension Tensor {
   /// log(1 + eˣ), without overflow.
   public func softplus() -> Tensor {
     let x = asReal()
-    return x.relu() + (-x.abs()).exp().log1p()
+    // Either branch is smooth beyond its end, so that derivatives of any order are right at 0 too.
+    let isPositive = x .> 0
+    return select(isPositive, x, 0) + select(isPositive, -x, x).exp().log1p()
   }
 
   /// x where it is positive, slope·x elsewhere.

@@ -1,0 +1,136 @@
+import Apus
+import ArgumentParser
+import FoundationEssentials
+
+/// `apus train`: the main job.
+struct Train: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Trains a small convolutional network on images of handwritten digits.",
+    discussion: """
+      digits  the built-in UCI optical digits: 1,438 images of 8×8 to train with, 359 held out (every fifth)
+      mnist   MNIST's four IDX files, or any data set in their format, in the folder given with --data
+
+      Writes to --output: model.safetensors, checkpoint/ (after every epoch; --resume goes on from it), curves.png,
+      confusion.png and predictions.png.
+      """)
+
+  @Argument(help: "digits or mnist") var data: DataName
+  @Option(name: .customLong("data"), help: "folder of the IDX files (mnist)") var directory: String?
+  @Option(name: .shortAndLong, help: "folder for the model and the pictures") var output = "out"
+  @Option(help: "times through the data (default: 20 digits, 15 mnist)") var epochs: Int?
+  @Option(help: "images a step (default: 32 digits, 64 mnist)") var batchSize: Int?
+  @Option(help: "Adam's learning rate (default: 0.001)") var learningRate: Double?
+  @Option(help: "decides initial weights, order of the data and dropout") var seed: UInt64 = 0
+  @Option(help: "also save a checkpoint every so many steps") var checkpointEvery: Int?
+  @Option(help: "fail (exit code 2) below this held-out accuracy, 0…1") var minimumAccuracy: Double?
+  @Flag(help: "run every operation at once instead of compiling the step") var eager = false
+  @Flag(help: "go on from --output's checkpoint") var resume = false
+  @Flag(help: "draw no pictures") var noPictures = false
+  @Flag(help: "print the result as one line of JSON; progress goes to standard error") var json = false
+
+  func validate() throws {
+    if let epochs, epochs < 1 { throw ValidationError("--epochs \(epochs): 1 or more fit") }
+    if let batchSize, batchSize < 1 { throw ValidationError("--batch-size \(batchSize): 1 or more fit") }
+    if let learningRate, !(learningRate > 0 && learningRate.isFinite) {
+      throw ValidationError("--learning-rate \(learningRate): a number above 0 fits")
+    }
+    if let checkpointEvery, checkpointEvery < 1 {
+      throw ValidationError("--checkpoint-every \(checkpointEvery): 1 or more fit")
+    }
+  }
+
+  func run() async throws {
+    let split = try data.load(directory)
+    let (train, test) = (split.train, split.test)
+    try makeFolder(output)
+    manualSeed(seed)
+    let side = try split.train.element(at: 0).inputs.shape[1]
+    let model = DigitModel(side: side, classNames: split.classNames)
+    say(try model.network.summary(input: [1, 1, side, side]).description)
+    say("\(train.count) images to train with, \(test.count) held out\n")
+    let trainer = Trainer(
+      model.network, optimizer: Adam(learningRate: learningRate ?? data.recipe.learningRate),
+      loss: .sparseCategoricalCrossEntropy, metrics: [.accuracy], mode: eager ? .eager : .compiled)
+    let checkpoint = "\(output)/checkpoint"
+    if resume { try trainer.resume(from: checkpoint) }
+    let heldOut = try test.batched(64)
+    let clock = ContinuousClock()
+    let start = clock.now
+    let history = try await trainer.fit(
+      train.shuffled(seed: seed).batched(batchSize ?? data.recipe.batchSize), epochs: epochs ?? data.recipe.epochs,
+      validation: heldOut,
+      callbacks: [
+        .progress(to: json ? .standardError : .standardOutput), .checkpoint(checkpoint, everySteps: checkpointEvery),
+      ])
+    let seconds = start.duration(to: clock.now) / .seconds(1)
+
+    let path = "\(output)/model.safetensors"
+    try model.save(to: path)
+    // What is reported and drawn comes from the file, as a user of the model would load it.
+    let loaded = try DigitModel(path: path)
+    let report = try HeldOutReport(loaded, test)
+    var pictures: [String] = []
+    if !noPictures { pictures = try drawPictures(history, report, loaded) }
+    if json {
+      Console.json([
+        ("model", .string(path)), ("epochs", .integer(history.epochs.count)), ("seconds", .number(seconds)),
+        ("test", .object([("accuracy", .number(report.accuracy)), ("images", .integer(report.actual.count))])),
+        ("pictures", .array(pictures.map(JSON.string))),
+      ])
+    } else {
+      let percent = (report.accuracy * 10000).rounded() / 100
+      print(
+        "\nheld-out accuracy \(percent) % (\(report.correct) of \(report.actual.count)), trained in \((seconds * 10).rounded() / 10) s"
+      )
+      print("model      \(path)")
+      for picture in pictures { print("picture    \(picture)") }
+      print("\ntry: apus predict \(path) IMAGE.png")
+    }
+    if let minimumAccuracy, report.accuracy < minimumAccuracy {
+      Console.error("apus: the held-out accuracy \(report.accuracy) is below --minimum-accuracy \(minimumAccuracy)")
+      throw ExitCode(2)
+    }
+  }
+
+  private func say(_ text: String) {
+    if json { Console.error(text) } else { Console.show(text) }
+  }
+
+  private func drawPictures(_ history: History, _ report: HeldOutReport, _ model: DigitModel) throws -> [String] {
+    let pictures: [(String, any Picture)] = [
+      (
+        "curves.png",
+        LearningCurves(
+          title: "apus train \(data.rawValue)", trainLoss: history["loss"], validationLoss: history["val_loss"],
+          trainAccuracy: history["accuracy"], validationAccuracy: history["val_accuracy"])
+      ),
+      (
+        "confusion.png",
+        try ConfusionMatrix(predicted: report.predicted, actual: report.actual, classes: model.classNames)
+      ),
+      ("predictions.png", try report.sheet(model)),
+    ]
+    var written: [String] = []
+    for (name, picture) in pictures {
+      do {
+        try picture.write(to: "\(output)/\(name)")
+        written.append("\(output)/\(name)")
+      } catch let error as ApusError where error.kind == .unsupported {
+        // The model is what was asked for; a missing drawing library must not fail the run.
+        Console.error("apus: \(name) was not drawn: \(error)")
+      }
+    }
+    return written
+  }
+}
+
+extension DataName: ExpressibleByArgument {}
+
+/// Makes a folder and those above it.
+func makeFolder(_ path: String) throws {
+  do {
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  } catch {
+    throw ApusError(.file, "the folder \(path) can't be made: \(error)")
+  }
+}

@@ -1,0 +1,252 @@
+import ApusCore
+import ApusFormats
+import ApusNN
+import Foundation
+import Testing
+
+/// A folder that goes away with the test.
+struct TemporaryFolder: ~Copyable {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "apus-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func file(_ name: String) -> String { "\(path)/\(name)" }
+  func names() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path).sorted() }
+}
+
+/// A file with a header, written by hand.
+func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
+  var count = (length ?? UInt64(header.utf8.count)).littleEndian
+  return Data(bytes: &count, count: 8) + Data(header.utf8) + Data(data)
+}
+
+@Suite struct SafetensorsTests {
+  @Test func everyDTypeRoundTrips() throws {
+    let folder = try TemporaryFolder()
+    var tensors: StateDictionary = [:]
+    for dtype in DType.allCases where ![.complex128, .int4, .uint4].contains(dtype) {
+      let raw = (0..<6 * dtype.bitWidth / 8).map { UInt8(truncatingIfNeeded: dtype == .bool ? $0 % 2 : $0 * 37 + 5) }
+      let tensor = try raw.withUnsafeBytes { try Tensor(bytes: $0, type: TensorType(dtype, [2, 3])) }
+      tensors["t.\(dtype)"] = tensor
+    }
+    tensors["scalar"] = Tensor(2.5)
+    tensors["empty"] = Tensor.zeros([0, 4])
+    tensors["name with \"quotes\", \\ and \u{1} ü 🐦"] = Tensor([1, 2])
+    tensors["view"] = Tensor([[1.0, 2], [3, 4]]).T
+    try SafetensorsFile.write(tensors, metadata: ["made by": "a \"test\"\n"], to: folder.file("a.safetensors"))
+    let file = try SafetensorsFile(folder.file("a.safetensors"))
+    #expect(file.metadata == ["made by": "a \"test\"\n"])
+    #expect(Set(file.names) == Set(tensors.keys))
+    for (name, tensor) in tensors {
+      let read = try file.tensor(name)
+      #expect(read.type == tensor.type && file.type(of: name) == tensor.type)
+      if name == "view" {
+        #expect(read.toArray() == [1, 3, 2, 4])
+      } else {
+        #expect(read.storage.withBytes { Array($0) } == tensor.storage.withBytes { Array($0) }, "\(name)")
+      }
+    }
+    #expect(try folder.names() == ["a.safetensors"])
+  }
+
+  @Test func theBytesAreTheSpecifications() throws {
+    let folder = try TemporaryFolder()
+    try SafetensorsFile.write(
+      ["b": Tensor([UInt8(7)]), "a": Tensor([1.0, -2.0])], metadata: ["k": "v"], to: folder.file("x"))
+    let header =
+      #"{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[1],"data_offsets":[8,9]}}"#
+    let padded = header + String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
+    let expected = bytes(header: padded, data: [0, 0, 0x80, 0x3F, 0, 0, 0, 0xC0, 7])
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.file("x"))) == expected)
+  }
+
+  @Test func anyFieldOrderEscapeAndSpaceIsRead() throws {
+    let folder = try TemporaryFolder()
+    let header =
+      "{ \"\\u00fc\\ud83d\\udc26\\n\" :\n\t{\"data_offsets\": [ 0 , 4 ],\"shape\":[],\"dtype\":\"I32\"} , \"z\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[4,4]}}   "
+    try bytes(header: header, data: [1, 0, 0, 0]).write(to: URL(fileURLWithPath: folder.file("x")))
+    let file = try SafetensorsFile(folder.file("x"))
+    #expect(file.names == ["ü🐦\n", "z"])
+    #expect(try file.tensor("ü🐦\n").item(as: Int.self) == 1)
+  }
+
+  static let bad: [(header: String, says: String)] = [
+    ("[]", "does not begin with '{'"),
+    (" {}", "does not begin with '{'"),
+    ("{", "'\"' was expected"),
+    ("{}x", "something after the header's end"),
+    (
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}"#,
+      "two entries have the name \"a\""
+    ),
+    (#"{"__metadata__":{"k":"1","k":"2"}}"#, "two entries of the metadata"),
+    (#"{"__metadata__":{"k":1}}"#, "'\"' was expected"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":[]}}"#, "unknown or repeated field \"x\""),
+    (#"{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, "unknown or repeated field \"dtype\""),
+    (#"{"a":{"shape":[1],"data_offsets":[0,4]}}"#, "needs a dtype, a shape and two data_offsets"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}}"#, "needs a dtype, a shape and two data_offsets"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}"#, "more than 2 numbers"),
+    (#"{"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}}"#, "has the dtype \"F31\"; known are BOOL"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#, "does not fill the bytes 4 to 0"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}"#, "does not fill the bytes 0 to 8"),
+    (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, "a whole number was expected"),
+    (#"{"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}"#, "']' was expected"),
+    (#"{"a":{"dtype":"F32","shape":[01],"data_offsets":[0,4]}}"#, "a whole number was expected"),
+    (#"{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,4]}}"#, "a number that is too large"),
+    (
+      #"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}}"#,
+      "more elements than can be counted"
+    ),
+    (#"{"a":{"dtype":"F64","shape":[4611686018427387904],"data_offsets":[0,4]}}"#, "does not fill the bytes"),
+    (#"{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}"#, "has 9 dimensions; up to 8"),
+    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, "without gaps"),
+    (
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}"#,
+      "without overlap"
+    ),
+    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, "truncated: the tensors take 8 bytes, and 4 follow"),
+    (#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#, "longer than its header says"),
+    ("{\"a\u{1}\":{}}", "a control character in a string"),
+    (#"{"\ud800":{}}"#, "half of a surrogate pair"),
+    (#"{"\ud800\u0041":{}}"#, "half of a surrogate pair"),
+    (#"{"\u12g4":{}}"#, "four hexadecimal digits"),
+    (#"{"\x":{}}"#, "an unknown escape"),
+    (#"{"a"#, "a string without an end"),
+  ]
+
+  @Test(arguments: bad) func badHeadersAreNamed(header: String, says: String) throws {
+    let folder = try TemporaryFolder()
+    try bytes(header: header, data: [0, 0, 0, 0]).write(to: URL(fileURLWithPath: folder.file("x")))
+    let error = #expect(throws: ApusError.self) { try SafetensorsFile(folder.file("x")) }
+    #expect(error?.message.contains(says) == true, "\(error?.message ?? "")")
+    #expect(error?.message.contains(folder.file("x")) == true)
+  }
+
+  @Test func badFilesAreNamed() throws {
+    let folder = try TemporaryFolder()
+    func message(_ data: Data?) throws -> String {
+      let path = folder.file("x")
+      try? FileManager.default.removeItem(atPath: path)
+      if let data { try data.write(to: URL(fileURLWithPath: path)) }
+      return #expect(throws: ApusError.self) { try SafetensorsFile(path) }?.message ?? ""
+    }
+    #expect(try message(nil).contains("No such file or directory"))
+    #expect(try message(Data([1, 2, 3])).contains("3 bytes are too few"))
+    #expect(try message(bytes(header: "{}", length: 3)).contains("its header would have 3 bytes of 2"))
+    #expect(try message(bytes(header: "{}", length: .max)).contains("header would have"))
+    #expect(try message(bytes(header: "{}", length: 100_000_001)).contains("header would have"))
+    #expect(
+      #expect(throws: ApusError.self) { try SafetensorsFile(folder.path) }?.message.contains("is a directory") == true)
+    let latin = Data([0x7B, 0x22, 0xFC, 0x22])
+    #expect(try message(Data([4, 0, 0, 0, 0, 0, 0, 0]) + latin).contains("not UTF-8"))
+  }
+
+  @Test func whatTheFormatLacksIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let error = #expect(throws: ApusError.self) {
+      try SafetensorsFile.write(["a": Tensor.zeros([1], dtype: .complex128)], to: folder.file("x"))
+    }
+    #expect(error?.message.contains("no dtype complex128") == true)
+    #expect(throws: ApusError.self) { try SafetensorsFile.write(["a": Tensor(1)], to: folder.file("no/x")) }
+    #expect(try folder.names().isEmpty)
+  }
+
+  /// Every truncation, and thousands of random damages, give a file that is refused or read: nothing else happens.
+  @Test func fuzz() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("x")
+    try SafetensorsFile.write(
+      ["weight": Tensor([[1.0, 2], [3, 4]]), "bias": Tensor([1, 2], dtype: .uint8), "e": Tensor.zeros([0, 3])],
+      metadata: ["k": "v"], to: path)
+    let good = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+    func attempt(_ damaged: [UInt8]) throws -> Bool {
+      try Data(damaged).write(to: URL(fileURLWithPath: path))
+      do {
+        let state = try SafetensorsFile(path).stateDictionary()
+        // What is read lies in the file.
+        #expect(try state.map { try $0.value.type.byteCount() }.reduce(0, +) <= damaged.count)
+        return true
+      } catch is ApusError {
+        return false
+      }
+    }
+    #expect(try attempt(good))
+    for length in good.indices { #expect(try !attempt(Array(good[..<length]))) }
+    var random = SeededRandom(seed: 2026)
+    for _ in 0..<3000 {
+      var damaged = good
+      switch random.next() % 4 {
+      case 0: damaged[Int(random.next() % UInt64(good.count))] ^= UInt8(1 << (random.next() % 8))
+      case 1: damaged[Int(random.next() % UInt64(good.count))] = UInt8(truncatingIfNeeded: random.next())
+      case 2: damaged.remove(at: Int(random.next() % UInt64(good.count)))
+      default:
+        damaged.insert(UInt8(truncatingIfNeeded: random.next()), at: Int(random.next() % UInt64(good.count)))
+      }
+      _ = try attempt(damaged)
+    }
+  }
+}
+
+/// Xorshift64*: the same numbers in every run.
+struct SeededRandom: RandomNumberGenerator {
+  var state: UInt64
+  init(seed: UInt64) { state = seed }
+  mutating func next() -> UInt64 {
+    state ^= state >> 12
+    state ^= state << 25
+    state ^= state >> 27
+    return state &* 0x2545_F491_4F6C_DD1D
+  }
+}
+
+@Suite struct ModelFileTests {
+  @Test func saveAndLoad() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("m.safetensors")
+    let (a, b) = (
+      Sequential {
+        Conv2D(2, kernelSize: 3); BatchNorm2D(); Flatten(); Dense(3)
+      }, Sequential { Linear(2, 2) }
+    )
+    #expect(throws: ApusError.self) { try a.save(to: path) }
+    let x = Tensor.normal([2, 1, 5, 5], generator: Generator(seed: 4))
+    _ = a(x)
+    try a.save(to: path)
+    let c = Sequential {
+      Conv2D(2, kernelSize: 3); BatchNorm2D(); Flatten(); Dense(3)
+    }
+    try c.load(from: path)
+    a.eval()
+    c.eval()
+    #expect(a(x).toArray() == c(x).toArray())
+    let error = #expect(throws: ApusError.self) { try b.load(from: path) }
+    #expect(
+      error?.message.hasPrefix("\(path): the state does not fit Sequential: unexpected: 0.bias") == true
+        || error?.message.contains("unexpected: ") == true)
+    #expect(try folder.names() == ["m.safetensors"])
+  }
+
+  @Test func aDirectoryIsReplacedWhole() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    for round in 1...3 {
+      try AtomicReplacement.directory(path) { inner in
+        try Data("\(round)".utf8).write(to: URL(fileURLWithPath: "\(inner)/a"))
+      }
+      #expect(try String(contentsOfFile: "\(path)/a", encoding: .utf8) == "\(round)")
+    }
+    struct Failure: Error {}
+    #expect(throws: Failure.self) {
+      try AtomicReplacement.directory(path + "/") { inner in
+        try Data("x".utf8).write(to: URL(fileURLWithPath: "\(inner)/a"))
+        throw Failure()
+      }
+    }
+    #expect(try String(contentsOfFile: "\(path)/a", encoding: .utf8) == "3")
+    #expect(try folder.names() == ["ckpt"])
+  }
+}

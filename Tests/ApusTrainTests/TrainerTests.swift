@@ -1,0 +1,218 @@
+import ApusCore
+import ApusData
+import ApusNN
+import Foundation
+import Synchronization
+import Testing
+
+@testable import ApusTrain
+
+/// A folder that goes away with the test.
+struct TemporaryFolder: ~Copyable {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "apus-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func file(_ name: String) -> String { "\(path)/\(name)" }
+}
+
+/// Two classes of points that a line through the origin parts.
+enum Points {
+  static let inputs = Tensor.normal([54, 3], generator: Generator(seed: 31))
+  static let labels = (inputs.matmul(Tensor([[1.0], [-2.0], [0.5]])) .> 0).cast(to: .int64).squeezed(1)
+
+  /// Batches of 16, 16, 16 and 6.
+  static func train() throws -> Dataset { try Dataset(inputs, labels).shuffled(seed: 7).batched(16) }
+  static func test() throws -> Dataset { try Dataset(inputs, labels).batched(20) }
+
+  /// A model with everything that has state: running statistics, random numbers, parameters.
+  static func model(seed: UInt64 = 5) -> Sequential {
+    let generator = Generator(seed: seed)
+    let initializer = Initializer("seeded") { shape, dtype, _ in
+      Initializer.heNormal(shape, dtype: dtype, generator: generator)
+    }
+    return Sequential {
+      Linear(3, 8, weightInitializer: initializer, biasInitializer: .zeros)
+      BatchNorm1D(8)
+      ReLU()
+      Dropout(0.2, generator: generator)
+      Linear(8, 2, weightInitializer: initializer, biasInitializer: .zeros)
+    }
+  }
+
+  static func trainer(_ mode: Trainer.Execution = .compiled, seed: UInt64 = 5) -> Trainer {
+    Trainer(
+      model(seed: seed), optimizer: AdamW(learningRate: 0.03), loss: .sparseCategoricalCrossEntropy,
+      metrics: [.accuracy],
+      mode: mode)
+  }
+}
+
+extension Module {
+  /// All values, as bytes to compare.
+  var bits: [String: [UInt8]] {
+    Dictionary(uniqueKeysWithValues: stateDictionary().map { ($0.key, $0.value.storage.withBytes { Array($0) }) })
+  }
+}
+
+@Suite struct TrainerTests {
+  @Test(arguments: [Trainer.Execution.compiled, .eager]) func learns(mode: Trainer.Execution) async throws {
+    let trainer = Points.trainer(mode)
+    let history = try await trainer.fit(Points.train(), epochs: 12, validation: Points.test())
+    #expect(history.epochs.map(\.number) == Array(1...12))
+    #expect(history.names == ["loss", "accuracy", "val_loss", "val_accuracy"])
+    #expect(history.epochs.allSatisfy { $0.steps == 4 && $0.examples == 54 && $0.seconds > 0 })
+    #expect(history["loss"][11] < 0.6 * history["loss"][0])
+    #expect(history["val_accuracy"][11] > 0.9)
+    // One trace for batches of 16 and of 6.
+    #expect(trainer.traceCount == (mode == .compiled ? 1 : 0))
+    #expect(trainer.optimizer.stepCount == 48)
+    #expect(trainer.model.modes.areTraining)
+  }
+
+  @Test func compiledAndEagerAgree() async throws {
+    let (a, b) = (Points.trainer(.compiled), Points.trainer(.eager))
+    let (x, y) = (try await a.fit(Points.train(), epochs: 3), try await b.fit(Points.train(), epochs: 3))
+    for (p, q) in zip(x["loss"], y["loss"]) { #expect(abs(p - q) < 1e-4 * q) }
+    #expect(x["accuracy"] == y["accuracy"])
+  }
+
+  @Test func evaluationIsTheMeanOverExamples() async throws {
+    let trainer = Points.trainer()
+    let result = try await trainer.evaluate(Points.test())
+    trainer.model.eval()
+    let scores = trainer.model(Points.inputs)
+    let labels = Points.labels
+    let accuracy = (scores.argMax(axis: 1) .== labels).cast(to: .float64).mean().item()
+    #expect(abs((result["accuracy"] ?? 0) - accuracy) < 1e-12)
+    #expect(abs((result["loss"] ?? 0) - crossEntropy(scores, labels).item()) < 1e-6)
+    #expect(result.count == 2)
+  }
+
+  @Test func predictionIsTheModelInInferenceMode() async throws {
+    let trainer = Points.trainer()
+    trainer.model.eval()
+    let expected = trainer.model(Points.inputs).toArray()
+    trainer.model.train()
+    let all = try await trainer.predict(Points.test())
+    #expect(all.shape == [54, 2] && zip(all.toArray(), expected).allSatisfy { abs($0 - $1) < 1e-5 })
+    let some = try trainer.predict(Points.inputs.slice(axis: 0, 3..<5))
+    #expect(zip(some.toArray(), expected[6...]).allSatisfy { abs($0 - $1) < 1e-5 })
+    #expect(trainer.model.modes.areTraining)
+  }
+
+  @Test func metrics() {
+    let scores = Tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3]])
+    let labels = Tensor([1, 2, 0, 2], dtype: .uint8)
+    #expect(Metric.accuracy.sum(scores, labels).item() == 1)
+    #expect(Metric.topAccuracy(2).sum(scores, labels).item() == 3)
+    #expect(Metric.accuracy.sum(scores, labels.cast(to: .int64).oneHot(3)).item() == 1)
+    #expect(Metric.binaryAccuracy.sum(Tensor([[1.0], [-1], [2]]), Tensor([[1], [1], [0]])).item() == 1)
+    #expect(Metric.meanSquaredError.sum(Tensor([[1.0, 3], [0, 0]]), Tensor([[0.0, 0], [0, 2]])).item() == 7)
+    #expect(Metric.meanAbsoluteError.sum(Tensor([1.0, -3]), Tensor([0.0, 0])).item() == 4)
+  }
+
+  @Test func aSecondFitGoesOnWithTheEpochs() async throws {
+    let trainer = Points.trainer()
+    try await trainer.fit(Points.train(), epochs: 1)
+    let history = try await trainer.fit(Points.train(), epochs: 2)
+    #expect(history.epochs.map(\.number) == [1, 2, 3])
+    let whole = Points.trainer()
+    try await whole.fit(Points.train(), epochs: 3)
+    #expect(whole.model.bits == trainer.model.bits)
+  }
+
+  @Test func callbacks() async throws {
+    let rates = Mutex<[Double]>([])
+    final class Recorder: TrainingObserver {
+      let body: @Sendable (TrainingMoment) -> Void
+      init(_ body: @escaping @Sendable (TrainingMoment) -> Void) { self.body = body }
+      func stepDidEnd(_ moment: TrainingMoment) { body(moment) }
+    }
+    let trainer = Trainer(
+      Points.model(), optimizer: SGD(learningRate: 1), loss: .crossEntropy, gradientClipping: .norm(1))
+    try await trainer.fit(
+      Points.train(), epochs: 2,
+      callbacks: [
+        .learningRate(.linear(steps: 4, end: 0.5)),
+        Callback(
+          Recorder { moment in
+            rates.withLock { $0.append(moment.trainer.optimizer.learningRate) }
+            if moment.totalSteps == 6 { moment.stop() }
+          }),
+      ])
+    #expect(rates.withLock { $0 } == [1, 0.875, 0.75, 0.625, 0.5, 0.5])
+    #expect(trainer.history.epochs.count == 1)
+  }
+
+  @Test func earlyStopping() async throws {
+    let trainer = Trainer(Points.model(), optimizer: SGD(learningRate: 0), loss: .crossEntropy)
+    let history = try await trainer.fit(
+      Points.train(), epochs: 20, validation: Points.test(),
+      callbacks: [.earlyStopping(monitor: "val_loss", patience: 3, minimumChange: 100)])
+    #expect(history.epochs.count == 4)
+    await #expect(throws: ApusError.self) {
+      try await trainer.fit(Points.train(), epochs: 1, callbacks: [.earlyStopping(monitor: "val_f1")])
+    }
+  }
+
+  @Test func errors() async throws {
+    func message(_ body: () async throws -> Void) async -> String {
+      do {
+        try await body()
+        return "no error"
+      } catch let error as ApusError {
+        return error.message
+      } catch {
+        return "\(error)"
+      }
+    }
+    let trainer = Points.trainer()
+    let before = trainer.model.bits
+    let narrow = try Dataset(Tensor.ones([4, 2]), Tensor([0, 1, 0, 1])).batched(2)
+    #expect(
+      await message { try await trainer.fit(narrow, epochs: 1) } == "0 (Linear) expects [..., 3], got float32[batch, 2]"
+    )
+    #expect(
+      await message { try await trainer.fit(Dataset(Points.inputs).batched(2), epochs: 1) }.contains(
+        "need inputs and targets"))
+    #expect(await message { try await trainer.fit(Dataset(Points.inputs, Points.labels), epochs: 1) } != "no error")
+    #expect(await message { try await trainer.fit(Points.train().take(0), epochs: 1) }.contains("dataset is empty"))
+    #expect(await message { try await trainer.fit(Points.train(), epochs: -1) }.contains("-1 epochs"))
+    #expect(await message { _ = try await trainer.predict(Points.test().take(0)) }.contains("nothing to predict"))
+    #expect(trainer.model.bits == before)
+    // The trainer is none the worse for it.
+    #expect(await message { try await trainer.fit(Points.train(), epochs: 1) } == "no error")
+  }
+
+  @Test func cancellation() async throws {
+    let trainer = Points.trainer()
+    let task = Task {
+      try await trainer.fit(Points.train(), epochs: 100_000)
+    }
+    try await Task.sleep(for: .milliseconds(50))
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    try await trainer.fit(Points.train(), epochs: 1)
+  }
+}
+
+@Suite struct ProgressTextTests {
+  @Test func parts() {
+    #expect(ProgressText.bar(0, of: 4) == String(repeating: "─", count: 20))
+    #expect(ProgressText.bar(4, of: 4) == String(repeating: "━", count: 20))
+    #expect(ProgressText.bar(1, of: 8) == "━━╸" + String(repeating: "─", count: 17))
+    #expect(
+      [0.44, 9.96, 42, 185, 3723].map { ProgressText.duration($0) } == ["0.4 s", "10 s", "42 s", "3:05", "1:02:03"])
+    #expect(ProgressText.duration(.infinity) == "–")
+    #expect(
+      [0, 0.98765, -0.5, 12.3, 1.25e-5, 3e12, .nan].map { ProgressText.number($0) }
+        == ["0.0000", "0.9877", "-0.5000", "12.3000", "1.25e-5", "3.00e12", "nan"])
+    #expect(ProgressText.rate(3.14159) == "3.1/s" && ProgressText.rate(5312.4) == "5312/s")
+    #expect(ProgressText.values([("loss", 0.5), ("accuracy", 1)]) == " · loss 0.5000 · accuracy 1.0000")
+  }
+}
