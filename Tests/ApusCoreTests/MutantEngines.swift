@@ -112,7 +112,9 @@ final class MutantExecutable: Executable, @unchecked Sendable {
       return try honest.run(&inputs, donated: [])
     case .overwritesWhatIsHeldElsewhere:
       let results = try honest.run(&inputs, donated: []).map { try HostCopy.contiguous($0) }
-      for i in donated { if let value = results.first(where: { $0.type == inputs[i].type }) { inputs[i].overwrite(with: value) } }
+      for i in donated {
+        if let value = results.first(where: { $0.type == inputs[i].type }) { inputs[i].overwrite(with: value) }
+      }
       return results
     case .overwritesInputs:
       let results = try honest.run(&inputs, donated: []).map { try HostCopy.contiguous($0) }
