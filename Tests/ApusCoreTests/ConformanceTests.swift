@@ -6,7 +6,8 @@ import Testing
 @Suite struct ConformanceTests {
   @Test("the reference engine passes its own suite", arguments: PrimitiveKind.allCases)
   func reference(_ kind: PrimitiveKind) {
-    let report = ConformanceSuite(kinds: [kind], includesLarge: runsLong, includesGraphs: false).run(on: ReferenceEngine.shared)
+    let report = ConformanceSuite(kinds: [kind], includesLarge: runsLong, includesGraphs: false).run(
+      on: ReferenceEngine.shared)
     #expect(report.passed, "\(report)")
     #expect(report.unsupported.isEmpty, "\(report)")
     #expect(report.checks > 0)
