@@ -91,7 +91,8 @@ private struct TensorPrinter {
       }
       line += word + " "
     }
-    lines.append(line.trimmedRight)
+    // Only wrapped lines lose the blanks that fill their last column.
+    lines.append(String(line.dropLast()))
     return "[" + lines.joined(separator: "\n").dropFirst(indent.count) + "]"
   }
 
