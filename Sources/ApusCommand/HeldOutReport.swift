@@ -16,7 +16,7 @@ struct HeldOutReport {
     var (predicted, actual): ([Int], [Int]) = ([], [])
     var confidence: [Float] = []
     var parts: [Tensor] = []
-    let batches = try test.batched(256)
+    let batches = try test.batched(64)
     for i in 0..<batches.count {
       let batch = try batches.element(at: i)
       guard let labels = batch.targets else { continue }

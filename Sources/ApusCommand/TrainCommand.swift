@@ -53,7 +53,7 @@ struct Train: AsyncParsableCommand {
       loss: .sparseCategoricalCrossEntropy, metrics: [.accuracy], mode: eager ? .eager : .compiled)
     let checkpoint = "\(output)/checkpoint"
     if resume { try trainer.resume(from: checkpoint) }
-    let heldOut = try test.batched(256)
+    let heldOut = try test.batched(64)
     let clock = ContinuousClock()
     let start = clock.now
     let history = try await trainer.fit(

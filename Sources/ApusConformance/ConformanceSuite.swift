@@ -91,7 +91,8 @@ struct PrimitiveChecks {
           changed = true
         }
         if changed || layout == .contiguous || operands.isEmpty {
-          check(sample.primitive, laid, types, layout.rawValue + (chosen.count == operands.count ? "" : " at \(chosen)"))
+          check(
+            sample.primitive, laid, types, layout.rawValue + (chosen.count == operands.count ? "" : " at \(chosen)"))
         }
         if layout == .contiguous { break }
       }
@@ -157,7 +158,9 @@ struct PrimitiveChecks {
       if let difference = try comparison.difference(Tensor(storage: result), expected) {
         return "reusing \(reuse): \(difference)"
       }
-      if try operands.map(Values.bytes) != before { return "reusing \(reuse): it changed an operand that is not its own" }
+      if try operands.map(Values.bytes) != before {
+        return "reusing \(reuse): it changed an operand that is not its own"
+      }
     }
     return nil
   }
@@ -196,7 +199,8 @@ struct PrimitiveChecks {
               return "an index outside its axis is no error"
             } catch {
               let text = "\(error)"
-              return text.contains("\(Int(bad))") && text.contains("5") ? nil : "the error does not name the index and the size: \(text)"
+              return text.contains("\(Int(bad))") && text.contains("5")
+                ? nil : "the error does not name the index and the size: \(text)"
             }
           }
         }
@@ -208,7 +212,8 @@ struct PrimitiveChecks {
 extension PrimitiveKind {
   var isUnary: Bool {
     switch self {
-    case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh, .erf,
+    case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
+      .erf,
       .sigmoid, .relu, .logicalNot:
       true
     default: false
@@ -216,7 +221,8 @@ extension PrimitiveKind {
   }
   var isBinary: Bool {
     switch self {
-    case .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum, .logicalAnd, .logicalOr, .logicalXor:
+    case .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum, .logicalAnd, .logicalOr,
+      .logicalXor:
       true
     default: false
     }

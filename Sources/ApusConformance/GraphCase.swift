@@ -15,7 +15,9 @@ struct GraphCase: Sendable {
   func inputs(_ types: [TensorType], seed: UInt64) throws -> [Tensor] {
     try types.enumerated().map { i, type in
       let seed = seed &* 7919 &+ UInt64(i)
-      if type.dtype.isFloatingPoint { return try Sample.Operand.real(type.shape, -1...1).tensor(seed: seed, reals: type.dtype) }
+      if type.dtype.isFloatingPoint {
+        return try Sample.Operand.real(type.shape, -1...1).tensor(seed: seed, reals: type.dtype)
+      }
       if type.dtype == .bool { return try Sample.Operand.bool(type.shape).tensor(seed: seed, reals: .float32) }
       return try Sample.Operand.integer(type.shape, 0...3, type.dtype).tensor(seed: seed, reals: .float32)
     }

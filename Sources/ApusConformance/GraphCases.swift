@@ -50,7 +50,9 @@ enum GraphCases {
       },
       try .built("wide: every partial result used again", [f32([331])]) { g, x in
         var parts = [x[0]]
-        for i in 1..<40 { parts.append(try g(i % 3 == 0 ? .multiply : .maximum, parts[i - 1], try g(.tanh, parts[i / 2]))) }
+        for i in 1..<40 {
+          parts.append(try g(i % 3 == 0 ? .multiply : .maximum, parts[i - 1], try g(.tanh, parts[i / 2])))
+        }
         return [parts[39], parts[20], parts[1]]
       },
       try .traced("deep: two hundred nodes", [f32([331])]) { x in
@@ -104,14 +106,16 @@ enum GraphCases {
   private static func symbolic() throws -> [GraphCase] {
     let sizes = [["batch": 4], ["batch": 1], ["batch": 33], ["batch": 0]]
     return [
-      try .traced("dense layers with a symbolic batch", [f32(["batch", 16]), f32([16, 9]), f32([9])], sizes: sizes) { t in
+      try .traced("dense layers with a symbolic batch", [f32(["batch", 16]), f32([16, 9]), f32([9])], sizes: sizes) {
+        t in
         let y = (t[0].matmul(t[1]) + t[2]).relu()
         return [y, y.softmax(axis: -1), y.sum(axes: [0], keepDims: false)]
       },
       try .traced("reshaped over a symbolic batch", [f32(["batch", 4, 6])], sizes: sizes) { t in
         [t[0].flattened(from: 1) * 2, t[0].permuted(1, 0, 2) + 1]
       },
-      try .traced("convolution with a symbolic batch", [f32(["batch", 3, 9, 9]), f32([5, 3, 3, 3])], sizes: sizes) { t in
+      try .traced("convolution with a symbolic batch", [f32(["batch", 3, 9, 9]), f32([5, 3, 3, 3])], sizes: sizes) {
+        t in
         [t[0].convolution2D(t[1]).relu().maxPool2D(kernelSize: 2).flattened(from: 1)]
       },
       try .traced(
@@ -178,7 +182,10 @@ enum GraphCases {
       try .traced("views of views", [f32([6, 8, 10])]) { t in
         let turned = t[0].permuted(2, 0, 1)
         let part = turned[1..<9, 2..., 3..<7]
-        return [part + 1, part.sum(axes: [1], keepDims: true) * part, turned.reshape([10, 48]).matmul(turned.reshape([48, 10]))]
+        return [
+          part + 1, part.sum(axes: [1], keepDims: true) * part,
+          turned.reshape([10, 48]).matmul(turned.reshape([48, 10])),
+        ]
       },
       try .traced("views as outputs", [f32([6, 8])]) { t in
         let y = t[0].exp()
@@ -194,7 +201,9 @@ enum GraphCases {
       },
       try .traced("indexing", [f32([50, 7]), i64([33]), i64([33, 7])]) { t in
         let rows = t[0].gathered(t[1], axis: 0)
-        return [rows, rows.argMax(axis: 1), rows.gatheredAlong(t[2], axis: 1) + rows, rows.max(axes: [0], keepDims: false)]
+        return [
+          rows, rows.argMax(axis: 1), rows.gatheredAlong(t[2], axis: 1) + rows, rows.max(axes: [0], keepDims: false),
+        ]
       },
       try .built("two draws from one random state", [i64([2])], donated: [0]) { g, x in
         let first = try g.graph.add(.randomUniform(RandomUniform(type: f32([1001]))), x)

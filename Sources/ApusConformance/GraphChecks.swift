@@ -143,10 +143,15 @@ struct ExecutableChecks: Sendable {
     for step in 0..<4 {
       var results = try executable.run(&mine, donated: graphCase.donated)
       let expected = try expected(reference)
-      if let difference = try difference(results.map { Tensor(storage: $0) }, expected) { return "step \(step): \(difference)" }
+      if let difference = try difference(results.map { Tensor(storage: $0) }, expected) {
+        return "step \(step): \(difference)"
+      }
       // Outputs of a donated input's type take its place, in order.
       for i in donated {
-        guard let j = expected.indices.first(where: { expected[$0].type == reference[i].type && results.indices.contains($0) })
+        guard
+          let j = expected.indices.first(where: {
+            expected[$0].type == reference[i].type && results.indices.contains($0)
+          })
         else { continue }
         reference[i] = Tensor(storage: try HostCopy.contiguous(results[j]))
         mine[i] = try HostCopy.contiguous(results[j])

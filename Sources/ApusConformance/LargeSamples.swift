@@ -12,7 +12,8 @@ extension PrimitiveKind {
   /// Samples beyond the definition's own: large, odd-sized, and shaped to reach every path of a fast kernel.
   var largeSamples: [Sample] {
     switch self {
-    case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh, .erf,
+    case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
+      .erf,
       .sigmoid, .relu, .logicalNot, .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum,
       .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast:
       resized(Sizes.element.map { [Dim($0)] } + [[61, 67], [331, 302]])
@@ -133,7 +134,8 @@ extension PrimitiveKind {
       case .scatterAdd:
         return [
           Sample(.scatterAdd(ScatterAdd(axis: 0, size: 50)), [.real([4099, 65]), .integer([4099], 0...49, dtype)]),
-          Sample(.scatterAdd(ScatterAdd(axis: 1, size: 30)), [.real([31, 17, 7, 3]), .integer([17, 7], 0...29, dtype)]),
+          Sample(
+            .scatterAdd(ScatterAdd(axis: 1, size: 30)), [.real([31, 17, 7, 3]), .integer([17, 7], 0...29, dtype)]),
         ]
       case .gatherAlong:
         return [0, 1].map {
@@ -151,7 +153,8 @@ extension PrimitiveKind {
   private var largePools: [Sample] {
     let geometries: [(Shape, Shape, Pair, Pair, Padding2D)] = [
       ([4, 16, 28, 28], [4, 16, 14, 14], 2, 2, .zero), ([4, 16, 28, 28], [4, 16, 14, 14], 3, 2, Padding2D(1, 1)),
-      ([2, 17, 15, 13], [2, 17, 14, 6], Pair(2, 3), Pair(1, 2), .zero), ([3, 8, 9, 9], [3, 8, 9, 9], 3, 1, Padding2D(1, 1)),
+      ([2, 17, 15, 13], [2, 17, 14, 6], Pair(2, 3), Pair(1, 2), .zero),
+      ([3, 8, 9, 9], [3, 8, 9, 9], 3, 1, Padding2D(1, 1)),
     ]
     return geometries.map { x, y, kernel, strides, padding in
       switch self {
@@ -191,7 +194,8 @@ extension PrimitiveKind {
 enum LargeLinear {
   static var products: [Sample] {
     let shapes: [(Shape, Shape)] = [
-      ([1, 4096], [4096, 64]), ([64, 4096], [4096, 1]), ([67, 130], [130, 33]), ([256, 256], [256, 256]), ([5, 1], [1, 7]),
+      ([1, 4096], [4096, 64]), ([64, 4096], [4096, 1]), ([67, 130], [130, 33]), ([256, 256], [256, 256]),
+      ([5, 1], [1, 7]),
       ([8, 33, 65], [8, 65, 17]), ([2, 3, 17, 5], [2, 3, 5, 31]), ([1, 1, 300], [1, 300, 300]),
     ]
     return shapes.map { Sample(.matmul, [.real($0), .real($1)]) }

@@ -27,7 +27,8 @@ enum SpecialSamples {
   }
 
   private static let unary: [Primitive] = [
-    .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .tanh, .erf, .sigmoid, .relu,
+    .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .tanh, .erf, .sigmoid,
+    .relu,
     .max(Max(axes: [0], keepDims: false)), .min(Min(axes: [0], keepDims: false)),
     .argMax(ArgMax(axis: 0, keepDims: false)), .argMin(ArgMin(axis: 0, keepDims: false)),
   ]
@@ -39,9 +40,12 @@ enum SpecialSamples {
   /// subnormals and largest numbers, and integers beyond what a float holds.
   static let castReals: [Double] =
     reals + [
-      1 + 0x1p-11, 1 + 0x3p-11, 1 + 0x1p-8, 1 + 0x3p-8, 1 + 0x1p-24, 1 + 0x3p-24, 1.0625, 1.1875, 1.125, 1.375, 65504, 65519.9,
-      65520, 65536, 448, 464, 464.1, 480, 57344, 61440, 0x1p-24, 0x1p-25, 0x3p-26, 0x1p-16, 0x1p-17, 0x1p-9, 0x1p-10, 0x3p-11,
-      254.9, 255.5, 256, 300.7, -0.9, -1.9, 3e9, -3e9, 1e19, 2e19, -1e19, 16_777_217, 9_007_199_254_740_994, 3.4e38, 3.5e38,
+      1 + 0x1p-11, 1 + 0x3p-11, 1 + 0x1p-8, 1 + 0x3p-8, 1 + 0x1p-24, 1 + 0x3p-24, 1.0625, 1.1875, 1.125, 1.375, 65504,
+      65519.9,
+      65520, 65536, 448, 464, 464.1, 480, 57344, 61440, 0x1p-24, 0x1p-25, 0x3p-26, 0x1p-16, 0x1p-17, 0x1p-9, 0x1p-10,
+      0x3p-11,
+      254.9, 255.5, 256, 300.7, -0.9, -1.9, 3e9, -3e9, 1e19, 2e19, -1e19, 16_777_217, 9_007_199_254_740_994, 3.4e38,
+      3.5e38,
     ]
   static let castIntegers: [Int64] = [
     0, 1, -1, 7, 8, 15, 16, 127, 128, 255, 256, -128, -129, 32767, 32768, 65535, 65536, 2_147_483_647, 2_147_483_648,

@@ -50,12 +50,13 @@ struct Monitor: Sendable {
   }
 
   /// The place of the best value in the history; nil when there is none.
-  /// - Throws: ``ApusError`` (argument) when the history has no such value.
+  /// - Throws: `ApusError` (argument) when the history has no such value.
   func best(_ history: History) throws -> Int? {
     let course = history[name]
     guard !history.epochs.isEmpty else { return nil }
     guard course.count == history.epochs.count else {
-      throw ApusError(.argument, "there is no value \"\(name)\" to watch; there are \(history.names.joined(separator: ", "))")
+      throw ApusError(
+        .argument, "there is no value \"\(name)\" to watch; there are \(history.names.joined(separator: ", "))")
     }
     var best = 0
     for i in course.indices.dropFirst() where isBetter(course[i], than: course[best]) || course[best].isNaN { best = i }

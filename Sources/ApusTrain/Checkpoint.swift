@@ -35,7 +35,9 @@ private final class CheckpointSaver: TrainingObserver {
   }
 
   func trainingWillBegin(_ moment: TrainingMoment) throws {
-    if let everySteps, everySteps < 1 { throw ApusError(.argument, "a checkpoint every \(everySteps) steps: 1 or more fit") }
+    if let everySteps, everySteps < 1 {
+      throw ApusError(.argument, "a checkpoint every \(everySteps) steps: 1 or more fit")
+    }
   }
 
   func stepDidEnd(_ moment: TrainingMoment) throws {
@@ -70,7 +72,7 @@ private struct CheckpointState: Codable {
 
 extension Trainer {
   /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:)``.
-  /// - Throws: ``ApusError`` (file) when it can't be written; an earlier checkpoint is still there then.
+  /// - Throws: `ApusError` (file) when it can't be written; an earlier checkpoint is still there then.
   public func saveCheckpoint(_ directory: String) throws {
     let (saved, generators) = (state.withLock { $0 }, namedGenerators)
     let record = CheckpointState(
@@ -93,7 +95,7 @@ extension Trainer {
   /// Takes up a training where a checkpoint left it: weights, optimizer, random numbers, history and the place in the
   /// data. The next ``fit(_:epochs:validation:callbacks:)`` goes on with that run as if it had not been interrupted;
   /// model, optimizer and data must be made as they were.
-  /// - Throws: ``ApusError`` (file) when files are missing or damaged, (argument) when they don't fit the model or optimizer.
+  /// - Throws: `ApusError` (file) when files are missing or damaged, (argument) when they don't fit the model or optimizer.
   public func resume(from directory: String) throws {
     var folder = directory
     if (try? InputFile("\(directory)/state.json")) == nil {
@@ -104,12 +106,16 @@ extension Trainer {
     let weights = try SafetensorsFile("\(folder)/model.safetensors").stateDictionary()
     let slots = try SafetensorsFile("\(folder)/optimizer.safetensors").stateDictionary()
     let generators = namedGenerators
-    guard Set(record.generators.keys) == Set(generators.keys), record.generators.values.allSatisfy({ $0.count == 2 }) else {
+    guard Set(record.generators.keys) == Set(generators.keys), record.generators.values.allSatisfy({ $0.count == 2 })
+    else {
       throw ApusError(
-        .argument, "\(folder): its random generators are not the model's: \(record.generators.keys.sorted()) and \(generators.keys.sorted())")
+        .argument,
+        "\(folder): its random generators are not the model's: \(record.generators.keys.sorted()) and \(generators.keys.sorted())"
+      )
     }
     guard record.sums.count == sums.names.count else {
-      throw ApusError(.argument, "\(folder) was made with other metrics: \(record.sums.count - 1), not \(metrics.count)")
+      throw ApusError(
+        .argument, "\(folder) was made with other metrics: \(record.sums.count - 1), not \(metrics.count)")
     }
     try model.loadStateDictionary(weights)
     try optimizer.loadStateDictionary(slots, model)

@@ -12,14 +12,16 @@ extension Trainer {
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
   ///   - callbacks: what else happens.
   /// - Returns: the records of all epochs so far.
-  /// - Throws: ``ApusError`` when the data does not fit the model, `CancellationError` when the task is cancelled, and
+  /// - Throws: `ApusError` when the data does not fit the model, `CancellationError` when the task is cancelled, and
   ///   what reading the data or callbacks throw. The model keeps what it learned.
   @discardableResult
   public func fit(
     _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = []
   ) async throws -> History {
     guard epochs >= 0 else { throw ApusError(.argument, "training for \(epochs) epochs: 0 or more fit") }
-    guard train.count > 0 || epochs == 0 else { throw ApusError(.argument, "there is nothing to train on: the dataset is empty") }
+    guard train.count > 0 || epochs == 0 else {
+      throw ApusError(.argument, "there is nothing to train on: the dataset is empty")
+    }
     let endEpoch = try begin(epochs)
     let modes = model.modes
     defer {
@@ -77,7 +79,8 @@ extension Trainer {
     }
     if let saved = place.saved, saved != place.here {
       throw ApusError(
-        .argument, "the checkpoint was made with other data: shuffled with seeds \(saved.seeds), this with \(place.here.seeds)")
+        .argument,
+        "the checkpoint was made with other data: shuffled with seeds \(saved.seeds), this with \(place.here.seeds)")
     }
     model.train()
     var batches = try train.epoch(from: place.here).makeAsyncIterator()
@@ -98,6 +101,8 @@ extension Trainer {
       for observer in observers { try observer.stepDidEnd(now) }
       if stops || state.withLock({ $0.isAskedToStop }) { return }
     }
+    // A cancelled task's data ends early, which is not the end of the epoch.
+    try Task.checkCancellation()
     try await finishEpoch(train, validation, endEpoch, observers, elapsed)
   }
 

@@ -22,7 +22,7 @@ CK_INLINE uint16_t ck_f32_to_bf16(float x) {
 }
 
 // Integer arithmetic on the bits, for processors without conversion instructions (IEEE 754 binary16).
-CK_INLINE float ck_f16_to_f32_bits(uint16_t h) {
+__attribute__((unused)) CK_INLINE float ck_f16_to_f32_bits(uint16_t h) {
   uint32_t sign = (uint32_t)(h & 0x8000) << 16, magnitude = h & 0x7FFFu;
   // Exponent and fraction moved into place, then rebiased by a product, which is right for subnormals too.
   float finite = ck_float(magnitude << 13) * 0x1p112f;
@@ -30,7 +30,7 @@ CK_INLINE float ck_f16_to_f32_bits(uint16_t h) {
   return ck_float(sign | (magnitude >= 0x7C00 ? special : ck_bits(finite)));
 }
 
-CK_INLINE uint16_t ck_f32_to_f16_bits(float x) {
+__attribute__((unused)) CK_INLINE uint16_t ck_f32_to_f16_bits(float x) {
   uint32_t u = ck_bits(x), sign = u & 0x80000000u, a = u ^ sign;
   // Normal results: rebias and round to even on the 13 dropped bits. The carry may run into the exponent, rightly.
   uint32_t normal = (a - (112u << 23) + 0xFFFu + ((a >> 13) & 1)) >> 13;

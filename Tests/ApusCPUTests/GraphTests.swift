@@ -46,7 +46,8 @@ import Testing
       g.addOutput("rc", try g.add(.subtract, [r, c])[0])
       g.addOutput("exp", try g.add(.exp, [c])[0])
       let inputs = [
-        try random(f32(shape), seed: 1), try random(f32([Dim(columns)]), seed: 2), try random(f32([Dim(rows), 1]), seed: 3),
+        try random(f32(shape), seed: 1), try random(f32([Dim(columns)]), seed: 2),
+        try random(f32([Dim(rows), 1]), seed: 3),
       ]
       try expectAgreement(g, inputs)
       try expectAgreement(g, inputs, donated: [0, 1, 2])
@@ -111,7 +112,10 @@ import Testing
     g.addOutput("p", doubled)
     g.addOutput("picked", picked)
     let executable = try CPUEngine.shared.compile(g)
-    var inputs = [try Storage.of([1, 2, 3, 4], f32([4])), try Storage.of([9], TensorType(.int64, [1])), try Storage.of([1, 2, 3, 4], f32([4]))]
+    var inputs = [
+      try Storage.of([1, 2, 3, 4], f32([4])), try Storage.of([9], TensorType(.int64, [1])),
+      try Storage.of([1, 2, 3, 4], f32([4])),
+    ]
     #expect(throws: ApusError.self) { _ = try executable.run(&inputs, donated: [0]) }
     #expect(inputs[0].doubles == [1, 2, 3, 4])
     inputs[1] = try .of([3], TensorType(.int64, [1]))
@@ -169,11 +173,14 @@ import Testing
     let out = try g.add(.tanh, [g.add(.add, [second, bias(bb, c2, h2)])[0]])[0]
     g.addOutput("out", out)
     // Backwards.
-    let slope = try g.add(.subtract, [g.add(.broadcast(Broadcast(shape: h2)), [g.addConstant(Tensor(1.0))])[0], g.add(.multiply, [out, out])[0]])[0]
+    let slope = try g.add(
+      .subtract,
+      [g.add(.broadcast(Broadcast(shape: h2)), [g.addConstant(Tensor(1.0))])[0], g.add(.multiply, [out, out])[0]])[0]
     let g2 = try g.add(.multiply, [top, slope])[0]
     let dw2 = try g.add(
       .convolutionWeightGradient(
-        ConvolutionWeightGradient(strides: 1, padding: .zero, dilation: 1, groups: 1, weightShape: w2)), [pooled, g2])[0]
+        ConvolutionWeightGradient(strides: 1, padding: .zero, dilation: 1, groups: 1, weightShape: w2)), [pooled, g2])[
+        0]
     let db2 = try g.add(.sum(Sum(axes: [0, 2, 3], keepDims: false)), [g2])[0]
     let dp = try g.add(
       .convolutionInputGradient(
@@ -239,13 +246,15 @@ import Testing
       try g.add(
         .convolutionInputGradient(
           ConvolutionInputGradient(
-            strides: d.strides, padding: d.padding, dilation: d.dilation, groups: d.groups, inputShape: x)), [active, wi])[0])
+            strides: d.strides, padding: d.padding, dilation: d.dilation, groups: d.groups, inputShape: x)),
+        [active, wi])[0])
     g.addOutput(
       "dw",
       try g.add(
         .convolutionWeightGradient(
           ConvolutionWeightGradient(
-            strides: d.strides, padding: d.padding, dilation: d.dilation, groups: d.groups, weightShape: w)), [xi, active])[0])
+            strides: d.strides, padding: d.padding, dilation: d.dilation, groups: d.groups, weightShape: w)),
+        [xi, active])[0])
     try expectAgreement(g, [try random(f32(x), seed: 1), try random(f32(w), seed: 2)])
   }
 

@@ -109,7 +109,8 @@ import Testing
         }
       }
       let backward = dot(try point.gradients(point.values), along)
-      expectClose([forward], [backward], point.step < 0.01 ? 1e-9 : 1e-5, "⟨jvp(t), c⟩ and ⟨t, vjp(c)⟩, tangents \(subset)")
+      expectClose(
+        [forward], [backward], point.step < 0.01 ? 1e-9 : 1e-5, "⟨jvp(t), c⟩ and ⟨t, vjp(c)⟩, tangents \(subset)")
     }
   }
 
@@ -148,7 +149,8 @@ import Testing
     let size = 3
     let members = try (0..<size).map { try sample.operands(seed: 1 + UInt64($0)) }
     let count = members[0].count
-    let subsets: [[Int]] = count == 0 ? [[]] : (1..<(1 << count)).map { bits in (0..<count).filter { bits >> $0 & 1 == 1 } }
+    let subsets: [[Int]] =
+      count == 0 ? [[]] : (1..<(1 << count)).map { bits in (0..<count).filter { bits >> $0 & 1 == 1 } }
     for subset in subsets {
       let operands = (0..<count).map { i in subset.contains(i) ? stack(members.map { $0[i] }, axis: 0) : members[0][i] }
       let context = BatchContext(inputs: operands, isBatched: (0..<count).map(subset.contains), size: Dim(size))
@@ -171,7 +173,9 @@ import Testing
     for dtype in sample.sample.hasReals ? [DType.float32, .float64] : [.float64] {
       let operands = try sample.sample.tensors(reals: dtype)
       guard let types = try? sample.definition.infer(operands.map(\.type)) else { continue }
-      let expected = try ReferenceEngine.shared.execute(primitive, operands.map(\.storage), outputs: types).map { Tensor($0) }
+      let expected = try ReferenceEngine.shared.execute(primitive, operands.map(\.storage), outputs: types).map {
+        Tensor($0)
+      }
       let tolerance = types.contains { $0.dtype == .float32 } ? 1e-5 : 1e-11
       for engine in testedEngines {
         let (eager, whole) = try withEngine(engine) {

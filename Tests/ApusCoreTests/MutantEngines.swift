@@ -95,8 +95,11 @@ final class MutantExecutable: Executable, @unchecked Sendable {
     /// The donated inputs, overwritten with values of their type that the graph's nodes compute.
     func overwriteDonated() throws {
       for i in donated {
-        for node in graph.nodes where node.inputs.contains(graph.inputs[i].value) && node.outputs.count == 1 {
+        for (position, node) in graph.nodes.enumerated()
+        where node.inputs.contains(graph.inputs[i].value) && node.outputs.count == 1 {
           var partial = graph
+          // Without what comes later: the node that fails.
+          partial.nodes = Array(graph.nodes[...position])
           partial.outputs = [Graph.Port(name: "partial", value: node.outputs[0])]
           var copies = inputs
           if let value = try? honestRun(DeadCodeElimination().run(partial), &copies)[0] { inputs[i].overwrite(with: value) }
@@ -109,7 +112,9 @@ final class MutantExecutable: Executable, @unchecked Sendable {
       return try honest.run(&inputs, donated: [])
     case .overwritesWhatIsHeldElsewhere:
       let results = try honest.run(&inputs, donated: []).map { try HostCopy.contiguous($0) }
-      for i in donated { if let value = results.first(where: { $0.type == inputs[i].type }) { inputs[i].overwrite(with: value) } }
+      for i in donated {
+        if let value = results.first(where: { $0.type == inputs[i].type }) { inputs[i].overwrite(with: value) }
+      }
       return results
     case .overwritesInputs:
       let results = try honest.run(&inputs, donated: []).map { try HostCopy.contiguous($0) }

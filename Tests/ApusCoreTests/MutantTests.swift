@@ -35,7 +35,9 @@ import Testing
     },
     Mutant("a sum that forgets its last term", .sum) { _, inputs, results in
       let x = Values64(inputs[0])
-      return [results[0].shape.elementCount == 1 && x.count > 1 ? results[0].mapped { $1 - x[x.count - 1] } : results[0]]
+      return [
+        results[0].shape.elementCount == 1 && x.count > 1 ? results[0].mapped { $1 - x[x.count - 1] } : results[0]
+      ]
     },
     Mutant("a convolution shifted by one", .convolution) { _, _, results in
       let y = Values64(results[0])
@@ -51,8 +53,10 @@ import Testing
       return results
     },
     Mutant("the wrong dtype", .argMax) { _, _, results in
-      [try ReferenceEngine.shared.execute(
-        .cast(Cast(dtype: .int32)), results, outputs: [TensorType(.int32, results[0].shape)])[0]]
+      [
+        try ReferenceEngine.shared.execute(
+          .cast(Cast(dtype: .int32)), results, outputs: [TensorType(.int32, results[0].shape)])[0]
+      ]
     },
     Mutant(
       MutantEngine(
@@ -66,7 +70,9 @@ import Testing
         before: { primitive, inputs in
           guard case .gather(let gather) = primitive else { return inputs }
           let size = inputs[0].shape[gather.axis]
-          let clamped = Tensor(inputs[1]).cast(to: .int64).toArray(of: Int64.self).map { Swift.min(Swift.max($0, 0), Int64(size - 1)) }
+          let clamped = Tensor(inputs[1]).cast(to: .int64).toArray(of: Int64.self).map {
+            Swift.min(Swift.max($0, 0), Int64(size - 1))
+          }
           return [inputs[0], Tensor(clamped, shape: inputs[1].shape).storage]
         }), .gather),
     Mutant("a cast that truncates to float16's neighbour", .cast) { primitive, _, results in
@@ -86,7 +92,8 @@ import Testing
 
   @Test("a primitive wrong only when called the short way is found")
   func shortWay() {
-    let report = ConformanceSuite(kinds: [.add, .exp], includesLarge: false, includesGraphs: false).run(on: HastyEngine())
+    let report = ConformanceSuite(kinds: [.add, .exp], includesLarge: false, includesGraphs: false).run(
+      on: HastyEngine())
     #expect(report.failures.contains { $0.subject == "add" } && report.failures.contains { $0.subject == "exp" })
     #expect(report.failures.allSatisfy { $0.operands.contains("short way") }, "\(report)")
   }

@@ -118,5 +118,6 @@ func expectClose(
     return !(a == b || a.isNaN && b.isNaN || (a - b).magnitude <= tolerance * (1 + b.magnitude))
   }
   guard let i = wrong.first else { return }
-  Issue.record("\(what): element \(i) is \(actual[i]), not \(expected[i]); \(wrong.count) differ", sourceLocation: location)
+  Issue.record(
+    "\(what): element \(i) is \(actual[i]), not \(expected[i]); \(wrong.count) differ", sourceLocation: location)
 }

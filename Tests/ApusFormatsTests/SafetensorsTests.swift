@@ -79,7 +79,10 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
     (" {}", "does not begin with '{'"),
     ("{", "'\"' was expected"),
     ("{}x", "something after the header's end"),
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}"#, "two entries have the name \"a\""),
+    (
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}"#,
+      "two entries have the name \"a\""
+    ),
     (#"{"__metadata__":{"k":"1","k":"2"}}"#, "two entries of the metadata"),
     (#"{"__metadata__":{"k":1}}"#, "'\"' was expected"),
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":[]}}"#, "unknown or repeated field \"x\""),
@@ -94,11 +97,17 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
     (#"{"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}"#, "']' was expected"),
     (#"{"a":{"dtype":"F32","shape":[01],"data_offsets":[0,4]}}"#, "a whole number was expected"),
     (#"{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,4]}}"#, "a number that is too large"),
-    (#"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}}"#, "more elements than can be counted"),
+    (
+      #"{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}}"#,
+      "more elements than can be counted"
+    ),
     (#"{"a":{"dtype":"F64","shape":[4611686018427387904],"data_offsets":[0,4]}}"#, "does not fill the bytes"),
     (#"{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}}"#, "has 9 dimensions; up to 8"),
     (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, "without gaps"),
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}"#, "without overlap"),
+    (
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}"#,
+      "without overlap"
+    ),
     (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, "truncated: the tensors take 8 bytes, and 4 follow"),
     (#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#, "longer than its header says"),
     ("{\"a\u{1}\":{}}", "a control character in a string"),
@@ -130,7 +139,8 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
     #expect(try message(bytes(header: "{}", length: 3)).contains("its header would have 3 bytes of 2"))
     #expect(try message(bytes(header: "{}", length: .max)).contains("header would have"))
     #expect(try message(bytes(header: "{}", length: 100_000_001)).contains("header would have"))
-    #expect(#expect(throws: ApusError.self) { try SafetensorsFile(folder.path) }?.message.contains("is a directory") == true)
+    #expect(
+      #expect(throws: ApusError.self) { try SafetensorsFile(folder.path) }?.message.contains("is a directory") == true)
     let latin = Data([0x7B, 0x22, 0xFC, 0x22])
     #expect(try message(Data([4, 0, 0, 0, 0, 0, 0, 0]) + latin).contains("not UTF-8"))
   }
@@ -197,19 +207,26 @@ struct SeededRandom: RandomNumberGenerator {
   @Test func saveAndLoad() throws {
     let folder = try TemporaryFolder()
     let path = folder.file("m.safetensors")
-    let (a, b) = (Sequential { Conv2D(2, kernelSize: 3); BatchNorm2D(); Flatten(); Dense(3) }, Sequential { Linear(2, 2) })
+    let (a, b) = (
+      Sequential {
+        Conv2D(2, kernelSize: 3); BatchNorm2D(); Flatten(); Dense(3)
+      }, Sequential { Linear(2, 2) }
+    )
     #expect(throws: ApusError.self) { try a.save(to: path) }
     let x = Tensor.normal([2, 1, 5, 5], generator: Generator(seed: 4))
     _ = a(x)
     try a.save(to: path)
-    let c = Sequential { Conv2D(2, kernelSize: 3); BatchNorm2D(); Flatten(); Dense(3) }
+    let c = Sequential {
+      Conv2D(2, kernelSize: 3); BatchNorm2D(); Flatten(); Dense(3)
+    }
     try c.load(from: path)
     a.eval()
     c.eval()
     #expect(a(x).toArray() == c(x).toArray())
     let error = #expect(throws: ApusError.self) { try b.load(from: path) }
-    #expect(error?.message.hasPrefix("\(path): the state does not fit Sequential: unexpected: 0.bias") == true
-      || error?.message.contains("unexpected: ") == true)
+    #expect(
+      error?.message.hasPrefix("\(path): the state does not fit Sequential: unexpected: 0.bias") == true
+        || error?.message.contains("unexpected: ") == true)
     #expect(try folder.names() == ["m.safetensors"])
   }
 

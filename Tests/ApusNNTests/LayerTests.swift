@@ -142,10 +142,16 @@ func message(_ body: () throws -> Void) -> String {
     #expect(layers.count == 5)
     #expect(layers[..<2].stateDictionary().keys == ["0.weight", "0.bias"])
     #expect(layers.appending(Tanh()).count == 6)
-    #expect(layers.appending { Tanh(); ReLU() }.count == 7)
+    #expect(
+      layers.appending {
+        Tanh(); ReLU()
+      }.count == 7)
     #expect((layers[4] as? Linear)?.outputFeatures == 1)
     #expect(layers(Tensor.ones([3, 8])).shape == [3, 1])
-    #expect(Sequential { Lambda { $0 * 2 }; Identity() }(Tensor(2.0)).item() == 4)
+    #expect(
+      Sequential {
+        Lambda { $0 * 2 }; Identity()
+      }(Tensor(2.0)).item() == 4)
   }
   private let layersWithHead = true
 }
@@ -153,19 +159,24 @@ func message(_ body: () throws -> Void) -> String {
 /// Sizes that don't fit.
 @Suite struct LayerErrorTests {
   @Test func namePathGotAndExpected() {
-    let model = Sequential { Sequential { Linear(4, 8) }; ReLU(); Linear(8, 2) }
+    let model = Sequential {
+      Sequential { Linear(4, 8) }; ReLU(); Linear(8, 2)
+    }
     #expect(message { _ = model(Tensor.ones([3, 5])) } == "0.0 (Linear) expects [..., 4], got float32[3, 5]")
     #expect(message { _ = Linear(4, 8)(Tensor.ones([3, 5])) } == "Linear expects [..., 4], got float32[3, 5]")
     #expect(
       message { _ = Conv2D(3, 8, kernelSize: 3)(Tensor.ones([2, 1, 8, 8])) }
         == "Conv2D expects [N, 3, H, W], got float32[2, 1, 8, 8]")
-    #expect(message { _ = Conv2D(8, kernelSize: 3)(Tensor.ones([8, 8])) } == "Conv2D expects [N, C, H, W], got float32[8, 8]")
     #expect(
-      message { _ = BatchNorm2D(4)(Tensor.ones([2, 3, 8, 8])) } == "BatchNorm2D expects [N, 4, H, W], got float32[2, 3, 8, 8]")
+      message { _ = Conv2D(8, kernelSize: 3)(Tensor.ones([8, 8])) } == "Conv2D expects [N, C, H, W], got float32[8, 8]")
+    #expect(
+      message { _ = BatchNorm2D(4)(Tensor.ones([2, 3, 8, 8])) }
+        == "BatchNorm2D expects [N, 4, H, W], got float32[2, 3, 8, 8]")
     #expect(
       message { _ = BatchNorm1D(4)(Tensor.ones([2, 3, 8, 8])) }
         == "BatchNorm1D expects [N, 4] or [N, 4, L], got float32[2, 3, 8, 8]")
-    #expect(message { _ = LayerNorm([3, 4])(Tensor.ones([2, 4])) } == "LayerNorm expects [..., 3, 4], got float32[2, 4]")
+    #expect(
+      message { _ = LayerNorm([3, 4])(Tensor.ones([2, 4])) } == "LayerNorm expects [..., 3, 4], got float32[2, 4]")
     #expect(message { _ = MaxPool2D(2)(Tensor.ones([8, 8])) } == "MaxPool2D expects [N, C, H, W], got float32[8, 8]")
     #expect(
       message { _ = Embedding(3, 2)(Tensor([0.5])) } == "Embedding expects int64 or int32 indices, got float32[1]")

@@ -109,7 +109,8 @@ struct ReferenceCase {
 
   @Test func errors() {
     #expect(
-      message { _ = crossEntropy(Tensor.ones([2, 3]), Tensor.ones([2])) }.hasPrefix("expects logits [N, C, …] and as labels"))
+      message { _ = crossEntropy(Tensor.ones([2, 3]), Tensor.ones([2])) }.hasPrefix(
+        "expects logits [N, C, …] and as labels"))
     #expect(message { _ = crossEntropy(Tensor.ones([2, 3]), Tensor([1, 2, 0])) }.contains("class numbers [N, …]"))
     #expect(message { _ = crossEntropy(Tensor.ones([2, 3]), Tensor([1, 3])) } != "no error")
     #expect(message { _ = meanSquaredError(Tensor.ones([2, 1]), Tensor.ones([2])) }.contains("the same shape"))
@@ -131,8 +132,11 @@ struct ReferenceCase {
       case "xavier_uniform", "kaiming_uniform", "layer_default_weight", "layer_default_bias":
         // The bound depends on both fans, so it is read off a tensor of the very shape.
         let initializer: Initializer =
-          scheme == "xavier_uniform" ? .glorotUniform : scheme == "kaiming_uniform" ? .heUniform
-          : scheme == "layer_default_bias" ? .torchBias(fan: Fan(shape).input) : .torchDefault
+          scheme == "xavier_uniform"
+          ? .glorotUniform
+          : scheme == "kaiming_uniform"
+            ? .heUniform
+            : scheme == "layer_default_bias" ? .torchBias(fan: Fan(shape).input) : .torchDefault
         let s = values(initializer, shape)
         #expect(s.largest <= spread && s.smallest >= -spread && s.largest > 0.9 * spread, "\(reference.name)")
       case "kaiming_normal":

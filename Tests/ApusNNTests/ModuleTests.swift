@@ -36,7 +36,9 @@ private final class Addition: Module {
 @Suite struct ModuleTests {
   /// As `torch.nn.Module.state_dict()` names the same structure.
   @Test func namesAreTorchs() {
-    let block = ["conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked"]
+    let block = [
+      "conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "bn1.num_batches_tracked",
+    ]
     let expected =
       block.map { "layer1.0." + $0 } + block.map { "layer1.1." + $0 }
       + ["layer1.1.downsample.0.weight", "layer1.1.downsample.0.bias", "self_scale", "head.weight", "head.bias"]
@@ -173,7 +175,9 @@ private final class Addition: Module {
   }
 
   @Test func differencesAreListedAndNothingChanges() throws {
-    let model = Sequential { Linear(2, 3); Linear(3, 1) }
+    let model = Sequential {
+      Linear(2, 3); Linear(3, 1)
+    }
     var state = model.stateDictionary()
     let before = state["0.weight"]?.toArray()
     state["0.weight"] = Tensor.zeros([3, 2])

@@ -7,7 +7,9 @@ import Testing
     let model = Sequential {
       Conv2D(1, 8, kernelSize: 3)
       BatchNorm2D(8)
-      Sequential { MaxPool2D(2); Flatten() }
+      Sequential {
+        MaxPool2D(2); Flatten()
+      }
       Linear(72, 10)
     }
     (model[0] as? Conv2D)?.setTrainable(false)
@@ -33,10 +35,15 @@ import Testing
   }
 
   @Test func lazySizesAndErrors() throws {
-    let model = Sequential { Dense(1234); Dense(1) }
-    #expect(try model.summary(input: [1, 99]).description.contains("parameters 124,635 (trainable 124,635), 486.9 KiB"))
+    let model = Sequential {
+      Dense(1234); Dense(1)
+    }
+    #expect(
+      try model.summary(input: [1, 99]).description.contains("parameters 124,635 (trainable 124,635), 486.9 KiB"))
     #expect(throws: ApusError.self) { try model.summary(input: [1, 98]) }
-    let words = Sequential { Embedding(10, 4); Lambda { $0.mean(1) } }
+    let words = Sequential {
+      Embedding(10, 4); Lambda { $0.mean(1) }
+    }
     #expect(try words.summary(input: [3, 7], dtype: .int64).rows[0].output?.shape == [3, 4])
   }
 }

@@ -16,7 +16,8 @@ import Testing
     func stepDidEnd(_ moment: TrainingMoment) { if moment.totalSteps == step { moment.stop() } }
   }
 
-  private func uninterrupted() async throws -> (bits: [String: [UInt8]], optimizer: [String: [UInt8]], history: History) {
+  private func uninterrupted() async throws -> (bits: [String: [UInt8]], optimizer: [String: [UInt8]], history: History)
+  {
     let trainer = Points.trainer()
     let history = try await trainer.fit(Points.train(), epochs: 4, validation: Points.test())
     return (trainer.model.bits, slots(trainer), history)
@@ -88,7 +89,9 @@ import Testing
       #expect(throws: ApusError.self) { try trainer.resume(from: path) }?.description ?? ""
     }
     let model = { Points.model() }
-    #expect(message(Trainer(Sequential { Linear(3, 2) }, optimizer: AdamW(), loss: .crossEntropy)).contains("random generators"))
+    #expect(
+      message(Trainer(Sequential { Linear(3, 2) }, optimizer: AdamW(), loss: .crossEntropy)).contains(
+        "random generators"))
     #expect(message(Trainer(model(), optimizer: AdamW(), loss: .crossEntropy)).contains("other metrics: 1, not 0"))
     #expect(
       message(Trainer(model(), optimizer: SGD(momentum: 0.9), loss: .crossEntropy, metrics: [.accuracy]))

@@ -46,7 +46,8 @@ enum Points {
 
   static func trainer(_ mode: Trainer.Execution = .compiled, seed: UInt64 = 5) -> Trainer {
     Trainer(
-      model(seed: seed), optimizer: AdamW(learningRate: 0.03), loss: .sparseCategoricalCrossEntropy, metrics: [.accuracy],
+      model(seed: seed), optimizer: AdamW(learningRate: 0.03), loss: .sparseCategoricalCrossEntropy,
+      metrics: [.accuracy],
       mode: mode)
   }
 }
@@ -138,10 +139,11 @@ extension Module {
       Points.train(), epochs: 2,
       callbacks: [
         .learningRate(.linear(steps: 4, end: 0.5)),
-        Callback(Recorder { moment in
-          rates.withLock { $0.append(moment.trainer.optimizer.learningRate) }
-          if moment.totalSteps == 6 { moment.stop() }
-        }),
+        Callback(
+          Recorder { moment in
+            rates.withLock { $0.append(moment.trainer.optimizer.learningRate) }
+            if moment.totalSteps == 6 { moment.stop() }
+          }),
       ])
     #expect(rates.withLock { $0 } == [1, 0.875, 0.75, 0.625, 0.5, 0.5])
     #expect(trainer.history.epochs.count == 1)
@@ -172,8 +174,12 @@ extension Module {
     let trainer = Points.trainer()
     let before = trainer.model.bits
     let narrow = try Dataset(Tensor.ones([4, 2]), Tensor([0, 1, 0, 1])).batched(2)
-    #expect(await message { try await trainer.fit(narrow, epochs: 1) } == "0 (Linear) expects [..., 3], got float32[batch, 2]")
-    #expect(await message { try await trainer.fit(Dataset(Points.inputs).batched(2), epochs: 1) }.contains("need inputs and targets"))
+    #expect(
+      await message { try await trainer.fit(narrow, epochs: 1) } == "0 (Linear) expects [..., 3], got float32[batch, 2]"
+    )
+    #expect(
+      await message { try await trainer.fit(Dataset(Points.inputs).batched(2), epochs: 1) }.contains(
+        "need inputs and targets"))
     #expect(await message { try await trainer.fit(Dataset(Points.inputs, Points.labels), epochs: 1) } != "no error")
     #expect(await message { try await trainer.fit(Points.train().take(0), epochs: 1) }.contains("dataset is empty"))
     #expect(await message { try await trainer.fit(Points.train(), epochs: -1) }.contains("-1 epochs"))
@@ -200,10 +206,12 @@ extension Module {
     #expect(ProgressText.bar(0, of: 4) == String(repeating: "─", count: 20))
     #expect(ProgressText.bar(4, of: 4) == String(repeating: "━", count: 20))
     #expect(ProgressText.bar(1, of: 8) == "━━╸" + String(repeating: "─", count: 17))
-    #expect([0.44, 9.96, 42, 185, 3723].map { ProgressText.duration($0) } == ["0.4 s", "10 s", "42 s", "3:05", "1:02:03"])
+    #expect(
+      [0.44, 9.96, 42, 185, 3723].map { ProgressText.duration($0) } == ["0.4 s", "10 s", "42 s", "3:05", "1:02:03"])
     #expect(ProgressText.duration(.infinity) == "–")
-    #expect([0, 0.98765, -0.5, 12.3, 1.25e-5, 3e12, .nan].map { ProgressText.number($0) }
-      == ["0.0000", "0.9877", "-0.5000", "12.3000", "1.25e-5", "3.00e12", "nan"])
+    #expect(
+      [0, 0.98765, -0.5, 12.3, 1.25e-5, 3e12, .nan].map { ProgressText.number($0) }
+        == ["0.0000", "0.9877", "-0.5000", "12.3000", "1.25e-5", "3.00e12", "nan"])
     #expect(ProgressText.rate(3.14159) == "3.1/s" && ProgressText.rate(5312.4) == "5312/s")
     #expect(ProgressText.values([("loss", 0.5), ("accuracy", 1)]) == " · loss 0.5000 · accuracy 1.0000")
   }

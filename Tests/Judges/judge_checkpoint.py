@@ -5,9 +5,7 @@ usage: judge_checkpoint.py APUS. A network that Apus trained is read by the safe
 digits right. The pictures that training drew must be PNG files that Pillow reads, not of one colour."""
 
 import glob
-import json
 import os
-import subprocess
 import sys
 import tempfile
 
@@ -20,11 +18,6 @@ try:
 except ModuleNotFoundError as problem:
     print(f"SKIPPED: {problem}")
     sys.exit(77)
-
-
-def run(*arguments):
-    finished = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(finished.stdout.splitlines()[-1])
 
 
 def agree(what, mine, theirs, count):
@@ -40,16 +33,16 @@ def main():
     test = images[held_out], labels[held_out]
     good = True
     with tempfile.TemporaryDirectory() as folder:
-        run(apus, "train", "digits", "--epochs", "2", "--seed", "1", "--output", folder, "--json")
+        twins.run_apus(apus, "train", "digits", "--epochs", "2", "--seed", "1", "--output", folder)
         path = os.path.join(folder, "model.safetensors")
         model = twins.network("digits")
         model.load_state_dict(load_file(path), strict=True)
-        mine = run(apus, "evaluate", path, "digits", "--json")["accuracy"]
+        mine = twins.run_apus(apus, "evaluate", path, "digits")["accuracy"]
         good &= agree("trained by Apus", mine, twins.accuracy(model.eval(), *test), len(test[1]))
 
         model = twins.train("digits", images[~held_out], labels[~held_out], seed=1, epochs=2)
         save_file(model.state_dict(), path, metadata=twins.METADATA)
-        mine = run(apus, "evaluate", path, "digits", "--json")["accuracy"]
+        mine = twins.run_apus(apus, "evaluate", path, "digits")["accuracy"]
         good &= agree("trained by PyTorch", mine, twins.accuracy(model, *test), len(test[1]))
 
         pictures = glob.glob(folder + "/*.png")

@@ -3,9 +3,7 @@
 usage: judge_mnist.py APUS. Five seeds each; 4,000 digits to train with, 1,000 others to test. Both means carry
 chance: the judge asks that Apus's mean is no lower than PyTorch's by more than two standard errors of the difference."""
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 
@@ -24,10 +22,9 @@ def ours(apus, seeds):
     with tempfile.TemporaryDirectory() as folder:
         twins.write_mnist(folder + "/mnist")
         for seed in seeds:
-            finished = subprocess.run(
-                [apus, "train", "mnist", "--data", folder + "/mnist", "--seed", str(seed), "--json",
-                 "--output", f"{folder}/model-{seed}"], check=True, stdout=subprocess.PIPE, text=True)
-            found.append(json.loads(finished.stdout.splitlines()[-1])["test"]["accuracy"])
+            result = twins.run_apus(apus, "train", "mnist", "--data", folder + "/mnist", "--seed", str(seed),
+                                    "--output", f"{folder}/model-{seed}", "--no-pictures")
+            found.append(result["test"]["accuracy"])
             print(f"Apus, seed {seed}: {found[-1]:.1%} of 1000", flush=True)
     return found
 

@@ -2,7 +2,9 @@
 
 import gzip
 import importlib.util
+import json
 import os
+import subprocess
 
 import numpy as np
 import torch
@@ -56,6 +58,14 @@ def train(task, images, labels, seed, epochs=None):
 def accuracy(model, images, labels):
     with torch.inference_mode():
         return (model(images).argmax(1) == labels).double().mean().item()
+
+
+def run_apus(*arguments):
+    """Runs `apus ... --json` and returns what its last line says; its progress is shown only if it fails."""
+    finished = subprocess.run([*arguments, "--json"], capture_output=True, text=True)
+    if finished.returncode != 0:
+        raise RuntimeError(f"{' '.join(arguments)}: exit code {finished.returncode}\n{finished.stderr}")
+    return json.loads(finished.stdout.splitlines()[-1])
 
 
 def digits():

@@ -10,7 +10,9 @@ struct Philox: Sendable {
 
   /// The four lanes of the block at `counter` (the counter's upper 64 bits are zero).
   func block(_ counter: UInt64) -> (UInt32, UInt32, UInt32, UInt32) {
-    var (a, b, c, d) = (UInt32(truncatingIfNeeded: counter), UInt32(truncatingIfNeeded: counter >> 32), UInt32(0), UInt32(0))
+    var (a, b, c, d) = (
+      UInt32(truncatingIfNeeded: counter), UInt32(truncatingIfNeeded: counter >> 32), UInt32(0), UInt32(0)
+    )
     var (low, high) = (UInt32(truncatingIfNeeded: key), UInt32(truncatingIfNeeded: key >> 32))
     for _ in 0..<10 {
       let first = a.multipliedFullWidth(by: 0xD251_1F53)

@@ -39,7 +39,8 @@ enum ReferenceReduction {
       var result = [Int64](repeating: initial, count: count)
       for (value, target) in zip(values, targets) {
         // A bool's sum is "any", so it must not wrap to zero on the way.
-        result[target] = output.dtype == .bool ? Swift.min(integer(result[target], value), 1) : integer(result[target], value)
+        result[target] =
+          output.dtype == .bool ? Swift.min(integer(result[target], value), 1) : integer(result[target], value)
       }
       return ReferenceArray(output, integers: result)
     }

@@ -87,7 +87,8 @@ enum ReferenceLinear {
     if case (.integer(let x), .integer(let y)) = (a.elements, b.elements) {
       return ReferenceArray(output, integers: products(x, y, firsts, rows, depth, columns, 0) { $0 &+ $1 &* $2 })
     }
-    return ReferenceArray(output, products(try a.reals(), try b.reals(), firsts, rows, depth, columns, 0) { $0 + $1 * $2 })
+    return ReferenceArray(
+      output, products(try a.reals(), try b.reals(), firsts, rows, depth, columns, 0) { $0 + $1 * $2 })
   }
 
   private static func products<T>(

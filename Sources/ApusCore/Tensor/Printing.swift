@@ -91,7 +91,7 @@ private struct TensorPrinter {
       }
       line += word + " "
     }
-    // Only wrapped lines lose the blanks that fill their last column.
+    // Only the separator goes: NumPy keeps the last column's padding before the bracket.
     lines.append(String(line.dropLast()))
     return "[" + lines.joined(separator: "\n").dropFirst(indent.count) + "]"
   }

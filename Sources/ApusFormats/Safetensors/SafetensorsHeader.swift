@@ -25,7 +25,7 @@ struct SafetensorsHeader {
 
   // MARK: Reading
 
-  /// - Throws: ``ApusError`` (file) for whatever is not allowed by the format.
+  /// - Throws: `ApusError` (file) for whatever is not allowed by the format.
   init(parsing bytes: [UInt8]) throws {
     guard bytes.first == UInt8(ascii: "{") else { throw ApusError(.file, "the header does not begin with '{'") }
     var scanner = HeaderScanner(bytes)
@@ -51,7 +51,8 @@ struct SafetensorsHeader {
     for entry in entries.sorted(by: { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }) {
       guard entry.offset == end else {
         throw ApusError(
-          .file, "the bytes of \(quoted(entry.name)) begin at \(entry.offset), those before it end at \(end): "
+          .file,
+          "the bytes of \(quoted(entry.name)) begin at \(entry.offset), those before it end at \(end): "
             + "tensors must follow each other without \(entry.offset < end ? "overlap" : "gaps")")
       }
       end += entry.byteCount
@@ -76,10 +77,13 @@ struct SafetensorsHeader {
     }
     guard let dtype = DType(safetensors: dtypeName) else {
       throw ApusError(
-        .unsupported, "\(quoted(name)) has the dtype \(quoted(dtypeName)); known are \(DType.safetensorsNames.joined(separator: ", "))")
+        .unsupported,
+        "\(quoted(name)) has the dtype \(quoted(dtypeName)); known are \(DType.safetensorsNames.joined(separator: ", "))"
+      )
     }
     guard shape.count <= Shape.maximumRank else {
-      throw ApusError(.unsupported, "\(quoted(name)) has \(shape.count) dimensions; up to \(Shape.maximumRank) are supported")
+      throw ApusError(
+        .unsupported, "\(quoted(name)) has \(shape.count) dimensions; up to \(Shape.maximumRank) are supported")
     }
     var elements = 1
     for size in shape where !shape.contains(0) {
@@ -88,16 +92,18 @@ struct SafetensorsHeader {
       elements = product
     }
     if shape.contains(0) { elements = 0 }
-    guard let byteCount = dtype.byteCount(elements), offsets[0] <= offsets[1], offsets[1] - offsets[0] == byteCount else {
+    guard let byteCount = dtype.byteCount(elements), offsets[0] <= offsets[1], offsets[1] - offsets[0] == byteCount
+    else {
       throw ApusError(
-        .file, "\(quoted(name)), \(dtypeName) of shape \(shape), does not fill the bytes \(offsets[0]) to \(offsets[1])")
+        .file, "\(quoted(name)), \(dtypeName) of shape \(shape), does not fill the bytes \(offsets[0]) to \(offsets[1])"
+      )
     }
     return Entry(name: name, type: TensorType(dtype, Shape(shape)), offset: offsets[0], byteCount: byteCount)
   }
 
   // MARK: Writing
 
-  /// - Throws: ``ApusError`` (unsupported) for dtypes the format has no name for.
+  /// - Throws: `ApusError` (unsupported) for dtypes the format has no name for.
   init(_ tensors: [(name: String, type: TensorType)], metadata: [String: String]) throws {
     self.metadata = metadata
     // Wider elements first: with a header of a multiple of 8 bytes every tensor is aligned.
@@ -129,7 +135,8 @@ struct SafetensorsHeader {
     var text = Array("{\(fields.joined(separator: ","))}".utf8)
     while text.count % 8 != 0 { text.append(0x20) }
     guard text.count <= Self.maximumLength else {
-      throw ApusError(.argument, "a header of \(text.count) bytes; a safetensors file has at most \(Self.maximumLength)")
+      throw ApusError(
+        .argument, "a header of \(text.count) bytes; a safetensors file has at most \(Self.maximumLength)")
     }
     return withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text
   }
@@ -153,7 +160,8 @@ func quoted(_ text: String) -> String {
 
 extension DType {
   private static let safetensorsTable: [(DType, String)] = [
-    (.bool, "BOOL"), (.uint8, "U8"), (.int8, "I8"), (.int16, "I16"), (.uint16, "U16"), (.int32, "I32"), (.uint32, "U32"),
+    (.bool, "BOOL"), (.uint8, "U8"), (.int8, "I8"), (.int16, "I16"), (.uint16, "U16"), (.int32, "I32"),
+    (.uint32, "U32"),
     (.int64, "I64"), (.uint64, "U64"), (.float16, "F16"), (.bfloat16, "BF16"), (.float32, "F32"), (.float64, "F64"),
     (.complex64, "C64"), (.float8e4m3fn, "F8_E4M3"), (.float8e5m2, "F8_E5M2"),
   ]

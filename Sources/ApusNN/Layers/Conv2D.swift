@@ -91,7 +91,9 @@ public final class Conv2D: Module {
   }
 
   public func forward(_ x: Tensor) -> Tensor {
-    guard x.rank == 4, weight.isInitialized else { return mismatch(x, groups == 1 ? "C" : "C (a multiple of \(groups))") }
+    guard x.rank == 4, weight.isInitialized else {
+      return mismatch(x, groups == 1 ? "C" : "C (a multiple of \(groups))")
+    }
     let weight = weight.tensor
     let channels = weight.dimension(1) * groups
     guard x.dimension(1) == channels else { return mismatch(x, "\(channels)") }

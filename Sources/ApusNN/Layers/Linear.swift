@@ -42,7 +42,8 @@ public final class Linear: Module {
     input: Int?, output: Int, hasBias: Bool, activation: Activation?,
     initializers: (weight: Initializer, bias: Initializer?), dtype: DType
   ) {
-    precondition(output > 0 && (input ?? 1) > 0, "Linear(\(input.map { "\($0), " } ?? "")\(output)): sizes must be positive")
+    precondition(
+      output > 0 && (input ?? 1) > 0, "Linear(\(input.map { "\($0), " } ?? "")\(output)): sizes must be positive")
     outputFeatures = output
     self.activation = activation
     self.initializers = initializers
@@ -50,7 +51,8 @@ public final class Linear: Module {
     weight = Parameter(input.map { [Dim(output), Dim($0)] }, initializers.weight, dtype: dtype)
     bias =
       hasBias
-      ? Parameter(input.map { _ in [Dim(output)] }, initializers.bias ?? .torchBias(fan: input ?? 1), dtype: dtype) : nil
+      ? Parameter(input.map { _ in [Dim(output)] }, initializers.bias ?? .torchBias(fan: input ?? 1), dtype: dtype)
+      : nil
   }
 
   public func build(for x: Tensor) {

@@ -26,7 +26,8 @@ public enum LossReduction: Hashable, Sendable {
 ///   - reduction: `.mean` over what counts, for probabilities over all examples.
 /// - Returns: a scalar; with `.none` a loss for each label.
 public func crossEntropy(
-  _ logits: Tensor, _ labels: Tensor, labelSmoothing: Double = 0, ignoreIndex: Int? = nil, reduction: LossReduction = .mean
+  _ logits: Tensor, _ labels: Tensor, labelSmoothing: Double = 0, ignoreIndex: Int? = nil,
+  reduction: LossReduction = .mean
 ) -> Tensor {
   let axis = logits.rank > 1 ? 1 : 0
   let isDense = labels.dtype.isFloatingPoint

@@ -19,7 +19,8 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 /// - Parameters:
 ///   - logits: x, unnormalised scores.
 ///   - target: y from 0 to 1, of the logits' shape.
-public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor {
+public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor
+{
   elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
     // `maximum` shares the derivative at 0 out, which `relu` does not: the sum is differentiable there.
     maximum(x, 0) - x * y + (-x.abs()).exp().log1p()
@@ -49,7 +50,8 @@ private func elementwise(
   guard x.shape == y.shape, x.dtype.isFloatingPoint else {
     return .failure(
       ApusError(
-        .shape, "prediction and target must have the same shape, the prediction a floating-point dtype", operation: name,
+        .shape, "prediction and target must have the same shape, the prediction a floating-point dtype",
+        operation: name,
         operands: [x.type, y.type]), as: TensorType(x.dtype, []))
   }
   return reduction.apply(loss(x, y.dtype == x.dtype ? y : y.cast(to: x.dtype)))
@@ -72,7 +74,9 @@ public struct Loss: Sendable {
   public static let crossEntropy = Loss("crossEntropy") { ApusNN.crossEntropy($0, $1) }
 
   /// Cross entropy of logits [N, C] and class numbers [N]; Keras' with `from_logits=True`.
-  public static let sparseCategoricalCrossEntropy = Loss("sparseCategoricalCrossEntropy") { ApusNN.crossEntropy($0, $1) }
+  public static let sparseCategoricalCrossEntropy = Loss("sparseCategoricalCrossEntropy") {
+    ApusNN.crossEntropy($0, $1)
+  }
 
   /// Cross entropy of logits [N, C] and probabilities or one-hot targets [N, C]; Keras' with `from_logits=True`.
   public static let categoricalCrossEntropy = Loss("categoricalCrossEntropy") {

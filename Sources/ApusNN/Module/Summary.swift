@@ -1,7 +1,7 @@
 import ApusCore
 import Synchronization
 
-/// A table of a model's layers: what ``Module/summary(input:)`` gives.
+/// A table of a model's layers: what ``Module/summary(input:dtype:)`` gives.
 public struct ModelSummary: Sendable, CustomStringConvertible {
   public struct Row: Sendable {
     /// The layer's path, `features.0`; empty for the model itself.
@@ -28,7 +28,8 @@ public struct ModelSummary: Sendable, CustomStringConvertible {
   public var description: String {
     let cells = rows.map { row in
       [
-        String(repeating: "  ", count: row.depth) + (row.path.split(separator: ".").last.map { "\($0): " } ?? "") + row.layer,
+        String(repeating: "  ", count: row.depth) + (row.path.split(separator: ".").last.map { "\($0): " } ?? "")
+          + row.layer,
         row.output.map { "\($0.shape)" } ?? "–",
         row.parameters == 0 ? "–" : grouped(row.parameters),
       ]
@@ -40,10 +41,11 @@ public struct ModelSummary: Sendable, CustomStringConvertible {
         + String(repeating: " ", count: widths[2] - row[2].count) + row[2]
     }
     let rule = String(repeating: "─", count: widths.reduce(4, +))
-    return ([line(header), rule] + cells.map(line) + [
-      rule,
-      "Input \(input), parameters \(grouped(parameters)) (trainable \(grouped(trainable))), \(size(bytes))",
-    ]).joined(separator: "\n")
+    return
+      ([line(header), rule] + cells.map(line) + [
+        rule,
+        "Input \(input), parameters \(grouped(parameters)) (trainable \(grouped(trainable))), \(size(bytes))",
+      ]).joined(separator: "\n")
   }
 
   private func padded(_ text: String, _ width: Int) -> String {
@@ -77,7 +79,7 @@ extension Module where Input == Tensor {
   /// - Parameters:
   ///   - input: the input's shape with the batch dimension.
   ///   - dtype: int64 for models that begin with an ``Embedding``.
-  /// - Throws: ``ApusError`` when the input does not fit the model.
+  /// - Throws: `ApusError` when the input does not fit the model.
   public func summary(input: Shape, dtype: DType = .float32) throws -> ModelSummary {
     let outputs = Mutex<[ObjectIdentifier: TensorType]>([:])
     let hook = ForwardHooks.add(
@@ -100,7 +102,8 @@ extension Module where Input == Tensor {
     let state = parameters.map { $0 as Variable } + namedBuffers().map { $0.buffer as Variable }
     return ModelSummary(
       rows: rows, input: TensorType(dtype, input), parameters: parameterCount,
-      trainable: rows.isEmpty ? 0 : parameters.reduce(0) { $0 + ($1.isTrainable && $1.isInitialized ? $1.value.elementCount : 0) },
+      trainable: rows.isEmpty
+        ? 0 : parameters.reduce(0) { $0 + ($1.isTrainable && $1.isInitialized ? $1.value.elementCount : 0) },
       bytes: state.reduce(0) { $0 + ($1.isInitialized ? (try? $1.value.type.byteCount()) ?? 0 : 0) })
   }
 }

@@ -139,7 +139,7 @@ extension Optimizer {
   }
 
   /// Restores what ``stateDictionary(_:)`` gave.
-  /// - Throws: ``ApusError`` (argument) when slots are missing, unknown or of another shape; nothing is changed then.
+  /// - Throws: `ApusError` (argument) when slots are missing, unknown or of another shape; nothing is changed then.
   public func loadStateDictionary(_ saved: StateDictionary, _ model: (any Module)? = nil) throws {
     var difference = StateDifference()
     var expected: Set = ["learning_rate", "step"]

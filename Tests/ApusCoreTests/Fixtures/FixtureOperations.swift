@@ -16,7 +16,9 @@ enum FixtureOperations {
     .merging(movement) { a, _ in a }.merging(indexing) { a, _ in a }.merging(neural) { a, _ in a }
 
   private static func unary(_ f: @escaping @Sendable (Tensor) -> Tensor) -> Function { { x, _ in [f(x[0])] } }
-  private static func binary(_ f: @escaping @Sendable (Tensor, Tensor) -> Tensor) -> Function { { x, _ in [f(x[0], x[1])] } }
+  private static func binary(_ f: @escaping @Sendable (Tensor, Tensor) -> Tensor) -> Function {
+    { x, _ in [f(x[0], x[1])] }
+  }
 
   private static func int(_ name: String, _ a: Attributes) throws -> Int {
     guard let value = a[name]?.int else { throw Missing(description: "no number \(name)") }
@@ -50,7 +52,8 @@ enum FixtureOperations {
     "maximum": binary { maximum($0, $1) }, "minimum": binary { minimum($0, $1) },
     "eq": binary { $0 .== $1 }, "ne": binary { $0 .!= $1 }, "lt": binary { $0 .< $1 }, "le": binary { $0 .<= $1 },
     "gt": binary { $0 .> $1 }, "ge": binary { $0 .>= $1 },
-    "logical_and": binary { $0 .&& $1 }, "logical_or": binary { $0 .|| $1 }, "logical_xor": binary { $0.logicalXor($1) },
+    "logical_and": binary { $0 .&& $1 }, "logical_or": binary { $0 .|| $1 },
+    "logical_xor": binary { $0.logicalXor($1) },
     "logical_not": unary { .!$0 }, "where": { x, _ in [select(x[0], x[1], x[2])] },
     "cast": { x, a in
       guard let dtype = DType.allCases.first(where: { $0.description == a["dtype"]?.text }) else {
@@ -114,7 +117,8 @@ enum FixtureOperations {
       let padding = try pair("padding", a)
       return [
         x[0].convolution2D(
-          x[1], bias: x.count > 2 ? x[2] : nil, stride: try pair("stride", a), padding: .symmetric(padding.0, padding.1),
+          x[1], bias: x.count > 2 ? x[2] : nil, stride: try pair("stride", a),
+          padding: .symmetric(padding.0, padding.1),
           dilation: try pair("dilation", a), groups: try int("groups", a))
       ]
     },
@@ -122,7 +126,8 @@ enum FixtureOperations {
       let padding = try pair("padding", a)
       return [
         x[0].maxPool2D(
-          kernelSize: try pair("kernel_size", a), stride: try pair("stride", a), padding: .symmetric(padding.0, padding.1),
+          kernelSize: try pair("kernel_size", a), stride: try pair("stride", a),
+          padding: .symmetric(padding.0, padding.1),
           dilation: try pair("dilation", a, 1))
       ]
     },
@@ -130,7 +135,8 @@ enum FixtureOperations {
       let padding = try pair("padding", a)
       return [
         x[0].averagePool2D(
-          kernelSize: try pair("kernel_size", a), stride: try pair("stride", a), padding: .symmetric(padding.0, padding.1),
+          kernelSize: try pair("kernel_size", a), stride: try pair("stride", a),
+          padding: .symmetric(padding.0, padding.1),
           countIncludePadding: a["count_include_pad"]?.bool ?? true)
       ]
     },
