@@ -229,7 +229,8 @@ final class Trace: @unchecked Sendable {
       graph: captured, inputCount: userInputs, outputCount: outputs.count, variables: read.map(\.variable),
       variableTypes: read.map { graph.type($0.input) }, written: written.map(\.0), readGradients: readGradients,
       readGradientTypes: gradients.compactMap { $0.input.map { graph.type($0) } },
-      absentGradients: gradients.filter { $0.input == nil && $0.isRead }.map(\.slot), writtenGradients: writtenGradients.map(\.0),
+      absentGradients: gradients.filter { $0.input == nil && $0.isRead }.map(\.slot),
+      writtenGradients: writtenGradients.map(\.0),
       clearedGradients: clearedGradients, captures: captures, guards: guards, specialisations: specialisations)
   }
 
