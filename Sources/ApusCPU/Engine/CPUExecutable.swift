@@ -23,8 +23,15 @@ final class CPUExecutable: Executable {
   }
 
   func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage] {
+    try run(&inputs, donated: donated, observer: nil)
+  }
+
+  /// - Parameter observer: called after each step with its name and duration, on the thread that runs it.
+  func run(
+    _ inputs: inout [Storage], donated: Set<Int>, observer: ((String, Duration) -> Void)?
+  ) throws -> [Storage] {
     let plan = try plan(donated: donated)
     for i in inputs.indices where !inputs[i].isContiguous { inputs[i] = try inputs[i].copied() }
-    return try plan.run(&inputs)
+    return try plan.run(&inputs, observer: observer)
   }
 }

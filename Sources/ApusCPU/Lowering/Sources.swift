@@ -7,11 +7,11 @@ extension Scalar {
     guard let code = dtype.kernelCode else { return nil }
     var result: UInt64 = 0
     let status: Int32
-    switch self {
-    case .double(let value): status = withUnsafePointer(to: value) { ck_cast(CK_FLOAT64, code, 1, $0, &result) }
-    case .int(let value): status = withUnsafePointer(to: value) { ck_cast(CK_INT64, code, 1, $0, &result) }
-    case .bool(let value):
-      status = withUnsafePointer(to: value ? 1 : 0 as Int64) { ck_cast(CK_INT64, code, 1, $0, &result) }
+    if dtype.isFloatingPoint {
+      status = withUnsafePointer(to: doubleValue) { ck_cast(CK_FLOAT64, code, 1, $0, &result) }
+    } else {
+      let whole = dtype == .bool ? (boolValue ? 1 : 0) : intValue
+      status = withUnsafePointer(to: whole) { ck_cast(CK_INT64, code, 1, $0, &result) }
     }
     return status == 0 ? result : nil
   }

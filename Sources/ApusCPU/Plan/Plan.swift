@@ -34,6 +34,8 @@ final class Plan: Sendable {
 
   let slots: [Slot]
   let steps: [Step]
+  /// What each step is for.
+  let names: [String]
   let outputs: [Output]
   let arenaBytes: Int
   /// Donated inputs that steps overwrite.
@@ -47,11 +49,13 @@ final class Plan: Sendable {
   private let needsInputs: Bool
 
   init(
-    slots: [Slot], steps: [Step], outputs: [Output], arenaBytes: Int, overwritten: [Int], opaqueInputs: Set<Int>,
+    slots: [Slot], steps: [Step], names: [String], outputs: [Output], arenaBytes: Int, overwritten: [Int],
+    opaqueInputs: Set<Int>,
     usesTeam: Bool, callsLibraries: Bool
   ) {
     self.slots = slots
     self.steps = steps
+    self.names = names
     self.outputs = outputs
     self.arenaBytes = arenaBytes
     self.overwritten = overwritten
@@ -62,7 +66,8 @@ final class Plan: Sendable {
   }
 
   /// Runs the steps. `inputs` must lie as the plan was built for.
-  func run(_ inputs: inout [Storage]) throws -> [Storage] {
+  /// - Parameter observer: called after each step with its name and duration.
+  func run(_ inputs: inout [Storage], observer: ((String, Duration) -> Void)? = nil) throws -> [Storage] {
     for i in overwritten where !(isKnownUniquelyReferenced(&inputs[i]) && inputs[i].isReusable) {
       inputs[i] = try inputs[i].copied()
     }
@@ -90,16 +95,25 @@ final class Plan: Sendable {
       }
       guard let addresses = UnsafePointer(table.baseAddress) else { return }
       if usesTeam {
-        try ComputeThread.run { for step in steps { try step(addresses) } }
+        try ComputeThread.run { try run(addresses, observer) }
       } else if callsLibraries {
         let before = apus_dnn_use_threads(1)
         defer { _ = apus_dnn_use_threads(before) }
-        for step in steps { try step(addresses) }
+        try run(addresses, observer)
       } else {
-        for step in steps { try step(addresses) }
+        try run(addresses, observer)
       }
     }
     return results
+  }
+
+  private func run(_ addresses: Addresses, _ observer: ((String, Duration) -> Void)?) throws {
+    guard let observer else {
+      for step in steps { try step(addresses) }
+      return
+    }
+    let clock = ContinuousClock()
+    for (name, step) in zip(names, steps) { observer(name, try clock.measure { try step(addresses) }) }
   }
 }
 

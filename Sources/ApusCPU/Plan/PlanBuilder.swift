@@ -44,6 +44,9 @@ final class PlanBuilder {
   private var slotIndices: [SlotKey: Int] = [:]
   private var slots: [SlotKey] = []
   private var steps: [Plan.Step] = []
+  private var names: [String] = []
+  /// What the next steps are for; shown in profiles.
+  var name = ""
   private let donated: Set<Int>
   private var opaqueInputs: Set<Int> = []
   private var callsLibraries = false
@@ -180,6 +183,9 @@ final class PlanBuilder {
     _ value: Int, _ form: Form, bytes: Int, _ wanted: Form, reorder: (from: Layout, to: Layout)
   ) throws -> Form {
     let operation = try makeOperation { try DNNOperation.reorder(from: reorder.from, to: reorder.to) }
+    let purpose = name
+    name = "reorder for \(purpose)"
+    defer { name = purpose }
     var result = wanted
     if case .constant(let constant) = buffers[form.buffer].home {
       let scratch = try Constant(bytes: operation.scratchBytes)
@@ -290,6 +296,7 @@ final class PlanBuilder {
     }
     if libraries { callsLibraries = true }
     steps.append(step)
+    names.append(name)
   }
 
   /// Compiles one of oneDNN's operations for this plan's threads.
@@ -337,7 +344,7 @@ final class PlanBuilder {
       if case .input(let i) = buffer.home, buffer.isOverwritten { i } else { nil }
     }
     return Plan(
-      slots: placed, steps: steps, outputs: results, arenaBytes: arena.bytes, overwritten: overwritten,
+      slots: placed, steps: steps, names: names, outputs: results, arenaBytes: arena.bytes, overwritten: overwritten,
       opaqueInputs: opaqueInputs, usesTeam: threads > 1, callsLibraries: callsLibraries)
   }
 

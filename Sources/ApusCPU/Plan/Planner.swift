@@ -112,6 +112,7 @@ struct Planner {
 
   private func lower(_ unit: Unit, _ builder: PlanBuilder) throws {
     for value in unit.inputs { builder.consume(value) }
+    builder.name = unit.nodes.map { graph.nodes[$0].operation.name }.joined(separator: " ")
     switch unit.kind {
     case .single: try lower(unit.nodes[0], builder)
     case .elementwise:
