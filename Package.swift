@@ -44,7 +44,7 @@ let package = Package(
       dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .target(name: "ApusConformance", dependencies: ["ApusCore"]),
 
-    .testTarget(name: "ApusCoreTests", dependencies: ["ApusConformance", "ApusCore"]),
+    .testTarget(name: "ApusCoreTests", dependencies: ["ApusCPU", "ApusConformance", "ApusCore", "ApusFormats"]),
     .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),

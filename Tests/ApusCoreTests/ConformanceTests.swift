@@ -4,7 +4,6 @@ import Testing
 @testable import ApusCore
 
 @Suite struct ConformanceTests {
-<<<<<<< HEAD
   @Test("every engine passes the suite", arguments: PrimitiveKind.allCases)
   func primitive(_ kind: PrimitiveKind) {
     for engine in testedEngines {
@@ -13,15 +12,6 @@ import Testing
       #expect(report.unsupported.isEmpty, "\(report)")
       #expect(report.checks > 0)
     }
-=======
-  @Test("the reference engine passes its own suite", arguments: PrimitiveKind.allCases)
-  func reference(_ kind: PrimitiveKind) {
-    let report = ConformanceSuite(kinds: [kind], includesLarge: runsLong, includesGraphs: false).run(
-      on: ReferenceEngine.shared)
-    #expect(report.passed, "\(report)")
-    #expect(report.unsupported.isEmpty, "\(report)")
-    #expect(report.checks > 0)
->>>>>>> main
   }
 
   @Test("every engine runs the suite's graphs")
