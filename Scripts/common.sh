@@ -69,7 +69,11 @@ run_package() {
   if grep -E ': warning:' "$TEST_BUILD/package.txt"; then
     return 1
   fi
-  timeout 300 "$(swift build "${TEST_FLAGS[@]}" --package-path "$1" --show-bin-path)/$2"
+  local program
+  program=$(realpath "$(swift build "${TEST_FLAGS[@]}" --package-path "$1" --show-bin-path)/$2")
+  # What a program writes beside itself stays out of the checkout.
+  mkdir -p "$TEST_BUILD/run"
+  (cd "$TEST_BUILD/run" && timeout 300 "$program")
 }
 
 RESULTS=()

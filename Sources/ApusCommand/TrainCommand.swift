@@ -19,7 +19,7 @@ struct Train: AsyncParsableCommand {
   @Option(name: .shortAndLong, help: "folder for the model and the pictures") var output = "out"
   @Option(help: "times through the data (default: 20 digits, 15 mnist)") var epochs: Int?
   @Option(help: "images a step (default: 32 digits, 64 mnist)") var batchSize: Int?
-  @Option(help: "Adam's learning rate (default: 0.001)") var learningRate: Double?
+  @Option(help: "Adam's learning rate, which falls to 0 along a cosine (default: 0.001)") var learningRate: Double?
   @Option(help: "decides initial weights, order of the data and dropout") var seed: UInt64 = 0
   @Option(help: "also save a checkpoint every so many steps") var checkpointEvery: Int?
   @Option(help: "fail (exit code 2) below this held-out accuracy, 0…1") var minimumAccuracy: Double?
@@ -56,10 +56,12 @@ struct Train: AsyncParsableCommand {
     let heldOut = try test.batched(64)
     let clock = ContinuousClock()
     let start = clock.now
+    let batches = try train.shuffled(seed: seed).batched(batchSize ?? data.recipe.batchSize)
+    let epochs = epochs ?? data.recipe.epochs
     let history = try await trainer.fit(
-      train.shuffled(seed: seed).batched(batchSize ?? data.recipe.batchSize), epochs: epochs ?? data.recipe.epochs,
-      validation: heldOut,
+      batches, epochs: epochs, validation: heldOut,
       callbacks: [
+        .learningRate(.cosine(steps: Swift.max(epochs * batches.count, 1))),
         .progress(to: json ? .standardError : .standardOutput), .checkpoint(checkpoint, everySteps: checkpointEvery),
       ])
     let seconds = start.duration(to: clock.now) / .seconds(1)

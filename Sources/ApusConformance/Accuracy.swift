@@ -64,8 +64,8 @@ struct Comparison {
     let (epsilon, least) = Self.precision(dtype)
     switch accuracy {
     case .exact: return 0
-    // Results below the smallest normal number may be flushed to zero.
-    case .rounded(let floor): return 16 * epsilon * Swift.max(value.magnitude, floor) + least
+    // Results below the smallest normal number may be flushed, to zero or to a number near it.
+    case .rounded(let floor): return 16 * epsilon * Swift.max(value.magnitude, floor) + 2 * least
     case .accumulated:
       return epsilon * (8 + 2 * Double(terms).squareRoot()) * (value.magnitude + Swift.max(largest, 1)) / 2
     }

@@ -50,7 +50,7 @@ struct Monitor: Sendable {
   }
 
   /// The place of the best value in the history; nil when there is none.
-  /// - Throws: ``ApusError`` (argument) when the history has no such value.
+  /// - Throws: `ApusError` (argument) when the history has no such value.
   func best(_ history: History) throws -> Int? {
     let course = history[name]
     guard !history.epochs.isEmpty else { return nil }

@@ -72,7 +72,7 @@ private struct CheckpointState: Codable {
 
 extension Trainer {
   /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:)``.
-  /// - Throws: ``ApusError`` (file) when it can't be written; an earlier checkpoint is still there then.
+  /// - Throws: `ApusError` (file) when it can't be written; an earlier checkpoint is still there then.
   public func saveCheckpoint(_ directory: String) throws {
     let (saved, generators) = (state.withLock { $0 }, namedGenerators)
     let record = CheckpointState(
@@ -95,7 +95,8 @@ extension Trainer {
   /// Takes up a training where a checkpoint left it: weights, optimizer, random numbers, history and the place in the
   /// data. The next ``fit(_:epochs:validation:callbacks:)`` goes on with that run as if it had not been interrupted;
   /// model, optimizer and data must be made as they were.
-  /// - Throws: ``ApusError`` (file) when files are missing or damaged, (argument) when they don't fit the model or optimizer.
+  /// - Throws: `ApusError` (file) when files are missing or damaged, (argument) when they don't fit the model or
+  ///   optimizer; the model may hold the checkpoint's weights then, the optimizer is as it was.
   public func resume(from directory: String) throws {
     var folder = directory
     if (try? InputFile("\(directory)/state.json")) == nil {

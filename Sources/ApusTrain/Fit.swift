@@ -12,7 +12,7 @@ extension Trainer {
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
   ///   - callbacks: what else happens.
   /// - Returns: the records of all epochs so far.
-  /// - Throws: ``ApusError`` when the data does not fit the model, `CancellationError` when the task is cancelled, and
+  /// - Throws: `ApusError` when the data does not fit the model, `CancellationError` when the task is cancelled, and
   ///   what reading the data or callbacks throw. The model keeps what it learned.
   @discardableResult
   public func fit(

@@ -101,7 +101,7 @@ public final class Trainer: Sendable {
   /// The loss and the metrics over a dataset, in inference mode.
   ///
   /// - Parameter dataset: of batches, inputs first and targets last.
-  /// - Throws: ``ApusError`` when the data does not fit the model, or what reading the data throws.
+  /// - Throws: `ApusError` when the data does not fit the model, or what reading the data throws.
   public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
     let before = sums.values
     let modes = model.modes
@@ -123,7 +123,7 @@ public final class Trainer: Sendable {
   // MARK: Prediction
 
   /// The model's outputs for one batch of inputs, in inference mode.
-  /// - Throws: ``ApusError`` when the input does not fit the model.
+  /// - Throws: `ApusError` when the input does not fit the model.
   public func predict(_ inputs: Tensor) throws -> Tensor {
     let modes = model.modes
     defer { modes.restore() }
@@ -132,7 +132,7 @@ public final class Trainer: Sendable {
   }
 
   /// The model's outputs for a dataset of batches, joined along the first axis.
-  /// - Throws: ``ApusError`` when the data does not fit the model or there is none, or what reading the data throws.
+  /// - Throws: `ApusError` when the data does not fit the model or there is none, or what reading the data throws.
   public func predict(_ dataset: Dataset) async throws -> Tensor {
     let modes = model.modes
     defer { modes.restore() }

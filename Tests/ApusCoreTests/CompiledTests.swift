@@ -160,6 +160,19 @@ import Testing
     }
   }
 
+  @Test func aStepThatBeginsByClearingIsTracedOnce() throws {
+    try onEach {
+      let w = Parameter(Tensor([2.0]))
+      let step = compiled { (x: Tensor) in
+        w.gradient = nil
+        (w.tensor * x).sum().backward()
+      }
+      for _ in 0..<3 { try step(Tensor([3.0])) }
+      #expect(w.gradient?.item() == 3)
+      #expect(step.traceCount == 1)
+    }
+  }
+
   @Test func aLeakedSymbolicTensorIsRefused() throws {
     let leaked = Variable(nil)
     final class Box: @unchecked Sendable { var tensor: Tensor? }

@@ -56,6 +56,31 @@ import Testing
     #expect(third.model.bits == expected.bits)
   }
 
+  /// A model whose sizes are inferred has none before its weights are loaded.
+  @Test func aModelWithoutSizesIsResumed() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    func trainer() -> Trainer {
+      let model = Sequential {
+        Dense(8, activation: .tanh)
+        BatchNorm1D()
+        Dense(2)
+      }
+      return Trainer(model, optimizer: Adam(), loss: .crossEntropy)
+    }
+    let first = trainer()
+    try await first.fit(Points.train(), epochs: 1, callbacks: [.checkpoint(path)])
+    let second = trainer()
+    #expect(
+      #expect(throws: ApusError.self) {
+        try second.optimizer.loadStateDictionary(first.optimizer.stateDictionary(first.model), second.model)
+      }?.message.contains("load the model's state before") == true)
+    try second.resume(from: path)
+    try await first.fit(Points.train(), epochs: 1)
+    try await second.fit(Points.train(), epochs: 2)
+    #expect(second.model.bits == first.model.bits)
+  }
+
   @Test func whatIsInIt() async throws {
     let folder = try TemporaryFolder()
     let path = folder.file("ckpt")

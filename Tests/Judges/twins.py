@@ -46,12 +46,15 @@ def train(task, images, labels, seed, epochs=None):
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe["rate"])
     batches = torch.utils.data.DataLoader(
         torch.utils.data.TensorDataset(images, labels), batch_size=recipe["batch"], shuffle=True)
+    epochs = epochs or recipe["epochs"]
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(batches))
     model.train()
-    for _ in range(epochs or recipe["epochs"]):
+    for _ in range(epochs):
         for x, y in batches:
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(x), y).backward()
             optimizer.step()
+            schedule.step()
     return model.eval()
 
 

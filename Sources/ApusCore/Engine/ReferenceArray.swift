@@ -60,7 +60,7 @@ struct ReferenceArray {
       let other = fill.doubleValue
       return ReferenceArray(type, positions.map { $0.map { values[$0] } ?? other })
     case .integer(let values):
-      let other = fill.intValue
+      let other = fill.integer(in: type.dtype)
       return ReferenceArray(type, integers: positions.map { $0.map { values[$0] } ?? other })
     case .complex(let values):
       let other = Complex(real: fill.doubleValue, imaginary: 0)

@@ -150,8 +150,7 @@ extension ReferenceArray {
     } else if type.dtype.isFloatingPoint {
       self.init(type, Array(repeating: value.doubleValue, count: count))
     } else {
-      let number = type.dtype == .bool ? (value.boolValue ? 1 : 0) : value.intValue
-      self.init(type, integers: Array(repeating: number, count: count))
+      self.init(type, integers: Array(repeating: value.integer(in: type.dtype), count: count))
     }
   }
 }

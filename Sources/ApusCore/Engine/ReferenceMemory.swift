@@ -131,6 +131,26 @@ extension ReferenceArray {
   }
 }
 
+extension Scalar {
+  /// An attribute as an element of an integer or bool type: saturated.
+  func integer(in dtype: DType) -> Int64 {
+    func clamped<T: FixedWidthInteger>(_: T.Type) -> Int64 { Int64(truncatingIfNeeded: T(clamping: intValue)) }
+    return switch dtype {
+    case .bool: boolValue ? 1 : 0
+    case .uint8: clamped(UInt8.self)
+    case .int8: clamped(Int8.self)
+    case .int16: clamped(Int16.self)
+    case .uint16: clamped(UInt16.self)
+    case .int32: clamped(Int32.self)
+    case .uint32: clamped(UInt32.self)
+    case .uint64: clamped(UInt64.self)
+    case .int4: Swift.min(Swift.max(intValue, -8), 7)
+    case .uint4: Swift.min(Swift.max(intValue, 0), 15)
+    default: intValue
+    }
+  }
+}
+
 extension Storage {
   /// Where each element is, in row-major order, counted from ``plainAddress``.
   fileprivate var positions: StridedPositions {

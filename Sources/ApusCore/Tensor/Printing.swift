@@ -91,7 +91,8 @@ private struct TensorPrinter {
       }
       line += word + " "
     }
-    lines.append(line.trimmedRight)
+    // Only the separator goes: NumPy keeps the last column's padding before the bracket.
+    lines.append(String(line.dropLast()))
     return "[" + lines.joined(separator: "\n").dropFirst(indent.count) + "]"
   }
 

@@ -36,6 +36,8 @@ final class Trace: @unchecked Sendable {
     /// The input that holds the gradient from before, where there was one.
     let input: ValueID?
     var current: Tensor?
+    /// Whether the graph depends on there having been a gradient, or none.
+    var isRead = true
     var isWritten = false
   }
 
@@ -137,10 +139,14 @@ final class Trace: @unchecked Sendable {
   }
 
   func setGradient(of slot: GradientSlot, _ value: Tensor?) {
-    if gradientIndex[ObjectIdentifier(slot)] == nil { _ = gradient(of: slot) }
-    guard let i = gradientIndex[ObjectIdentifier(slot)] else { return }
-    gradients[i].current = value
-    gradients[i].isWritten = true
+    if let i = gradientIndex[ObjectIdentifier(slot)] {
+      gradients[i].current = value
+      gradients[i].isWritten = true
+    } else {
+      // Set before it is read (`zeroGradients` at a step's start): what was there before does not matter.
+      gradientIndex[ObjectIdentifier(slot)] = gradients.count
+      gradients.append(GradientUse(slot: slot, input: nil, current: value, isRead: false, isWritten: true))
+    }
   }
 
   // MARK: Conditions
@@ -223,7 +229,8 @@ final class Trace: @unchecked Sendable {
       graph: captured, inputCount: userInputs, outputCount: outputs.count, variables: read.map(\.variable),
       variableTypes: read.map { graph.type($0.input) }, written: written.map(\.0), readGradients: readGradients,
       readGradientTypes: gradients.compactMap { $0.input.map { graph.type($0) } },
-      absentGradients: gradients.filter { $0.input == nil }.map(\.slot), writtenGradients: writtenGradients.map(\.0),
+      absentGradients: gradients.filter { $0.input == nil && $0.isRead }.map(\.slot),
+      writtenGradients: writtenGradients.map(\.0),
       clearedGradients: clearedGradients, captures: captures, guards: guards, specialisations: specialisations)
   }
 

@@ -10,7 +10,7 @@ package final class InputFile: Sendable {
   package let size: Int
   private let descriptor: Int32
 
-  /// - Throws: ``ApusError`` (file) when it can't be opened or is no regular file.
+  /// - Throws: `ApusError` (file) when it can't be opened or is no regular file.
   package init(_ path: String) throws {
     self.path = path
     descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
@@ -27,7 +27,7 @@ package final class InputFile: Sendable {
   deinit { close(descriptor) }
 
   /// The bytes from `offset` on.
-  /// - Throws: ``ApusError`` (file) when the file has fewer.
+  /// - Throws: `ApusError` (file) when the file has fewer.
   package func read(_ count: Int, at offset: Int) throws -> [UInt8] {
     guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
       throw ApusError(.file, "\(path): truncated: \(count) bytes at \(offset) of a file of \(size)")

@@ -18,7 +18,7 @@ public struct SafetensorsFile: Sendable {
   private let dataStart: Int
   private let entries: [String: SafetensorsHeader.Entry]
 
-  /// - Throws: ``ApusError`` (file) naming what is wrong with the file.
+  /// - Throws: `ApusError` (file) naming what is wrong with the file.
   public init(_ path: String) throws {
     file = try InputFile(path)
     guard file.size >= 8 else {
@@ -54,7 +54,7 @@ public struct SafetensorsFile: Sendable {
   public func type(of name: String) -> TensorType? { entries[name]?.type }
 
   /// Reads a tensor.
-  /// - Throws: ``ApusError`` (file) when there is none of that name or the file can't be read.
+  /// - Throws: `ApusError` (file) when there is none of that name or the file can't be read.
   public func tensor(_ name: String) throws -> Tensor {
     guard let entry = entries[name] else { throw ApusError(.file, "\(file.path) has no tensor \(quoted(name))") }
     let bytes = try file.read(entry.byteCount, at: dataStart + entry.offset)
@@ -72,7 +72,7 @@ public struct SafetensorsFile: Sendable {
   /// UInt64, the header in JSON (`{"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}`), the tensors'
   /// bytes. Wider dtypes come first, so that each tensor is aligned.
   /// - Parameter metadata: free text, kept under `__metadata__`.
-  /// - Throws: ``ApusError`` (file) when it can't be written, (unsupported) for dtypes the format lacks.
+  /// - Throws: `ApusError` (file) when it can't be written, (unsupported) for dtypes the format lacks.
   public static func write(_ tensors: StateDictionary, metadata: [String: String] = [:], to path: String) throws {
     let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
     let prefix = try header.encoded()

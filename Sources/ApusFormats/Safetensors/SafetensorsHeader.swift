@@ -25,7 +25,7 @@ struct SafetensorsHeader {
 
   // MARK: Reading
 
-  /// - Throws: ``ApusError`` (file) for whatever is not allowed by the format.
+  /// - Throws: `ApusError` (file) for whatever is not allowed by the format.
   init(parsing bytes: [UInt8]) throws {
     guard bytes.first == UInt8(ascii: "{") else { throw ApusError(.file, "the header does not begin with '{'") }
     var scanner = HeaderScanner(bytes)
@@ -103,7 +103,7 @@ struct SafetensorsHeader {
 
   // MARK: Writing
 
-  /// - Throws: ``ApusError`` (unsupported) for dtypes the format has no name for.
+  /// - Throws: `ApusError` (unsupported) for dtypes the format has no name for.
   init(_ tensors: [(name: String, type: TensorType)], metadata: [String: String]) throws {
     self.metadata = metadata
     // Wider elements first: with a header of a multiple of 8 bytes every tensor is aligned.

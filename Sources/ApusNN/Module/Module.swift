@@ -2,7 +2,7 @@ import ApusCore
 
 /// A layer or a model: parameters, buffers and other modules, and a function of its input.
 ///
-/// A module is a class whose stored properties are `let`: ``Parameter``, ``Buffer``, ``Mode``, ``Generator``, modules,
+/// A module is a class whose stored properties are `let`: `Parameter`, `Buffer`, `Mode`, `Generator`, modules,
 /// arrays of modules or parameters, and ``Slot`` for a child that may be replaced. It implements ``forward(_:)`` and is
 /// called like a function; the call names the operations in graphs, creates inferred parameters and runs hooks.
 ///

@@ -63,7 +63,7 @@ extension Module {
   }
 
   /// Checks that every parameter has a value.
-  /// - Throws: ``ApusError`` (argument) naming the parameters whose size is still to be inferred.
+  /// - Throws: `ApusError` (argument) naming the parameters whose size is still to be inferred.
   public func requireSizes() throws(ApusError) {
     let unknown = stateVariables().filter { !$0.variable.isInitialized }.map(\.name)
     if unknown.isEmpty { return }
@@ -78,7 +78,7 @@ extension Module {
   /// shapes given.
   /// - Parameter strict: whether names that only one side has are an error; otherwise they are left out.
   /// - Returns: the names that only one side has.
-  /// - Throws: ``ApusError`` (argument) listing missing and unexpected names and the shapes that differ.
+  /// - Throws: `ApusError` (argument) listing missing and unexpected names and the shapes that differ.
   @discardableResult
   public func loadStateDictionary(_ state: StateDictionary, strict: Bool = true) throws -> StateDifference {
     let variables = stateVariables()

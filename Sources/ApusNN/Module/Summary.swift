@@ -1,7 +1,7 @@
 import ApusCore
 import Synchronization
 
-/// A table of a model's layers: what ``Module/summary(input:)`` gives.
+/// A table of a model's layers: what ``Module/summary(input:dtype:)`` gives.
 public struct ModelSummary: Sendable, CustomStringConvertible {
   public struct Row: Sendable {
     /// The layer's path, `features.0`; empty for the model itself.
@@ -79,7 +79,7 @@ extension Module where Input == Tensor {
   /// - Parameters:
   ///   - input: the input's shape with the batch dimension.
   ///   - dtype: int64 for models that begin with an ``Embedding``.
-  /// - Throws: ``ApusError`` when the input does not fit the model.
+  /// - Throws: `ApusError` when the input does not fit the model.
   public func summary(input: Shape, dtype: DType = .float32) throws -> ModelSummary {
     let outputs = Mutex<[ObjectIdentifier: TensorType]>([:])
     let hook = ForwardHooks.add(

@@ -139,7 +139,7 @@ extension Optimizer {
   }
 
   /// Restores what ``stateDictionary(_:)`` gave.
-  /// - Throws: ``ApusError`` (argument) when slots are missing, unknown or of another shape; nothing is changed then.
+  /// - Throws: `ApusError` (argument) when slots are missing, unknown or of another shape; nothing is changed then.
   public func loadStateDictionary(_ saved: StateDictionary, _ model: (any Module)? = nil) throws {
     var difference = StateDifference()
     var expected: Set = ["learning_rate", "step"]
@@ -150,6 +150,9 @@ extension Optimizer {
       expected.formUnion(keys)
       // A parameter that never had a gradient has no slots.
       guard keys.contains(where: { saved[$0] != nil }) else { continue }
+      guard parameter.isInitialized else {
+        throw ApusError(.argument, "the size of \(name) is unknown: load the model's state before the optimizer's")
+      }
       for (key, variable) in zip(keys, state.slots(of: parameter, names: slotNames)) {
         guard let tensor = saved[key] else {
           difference.missing.append(key)

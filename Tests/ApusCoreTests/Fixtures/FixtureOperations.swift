@@ -41,7 +41,8 @@ enum FixtureOperations {
   private static let elementwise: [String: Function] = [
     "exp": unary { $0.exp() }, "log": unary { $0.log() }, "log1p": unary { $0.log1p() }, "expm1": unary { $0.expm1() },
     "sqrt": unary { $0.sqrt() }, "rsqrt": unary { $0.rsqrt() }, "tanh": unary { $0.tanh() }, "erf": unary { $0.erf() },
-    "sin": unary { $0.sin() }, "cos": unary { $0.cos() }, "sign": unary { $0.sign() }, "abs": unary { $0.abs() },
+    "sin": unary { $0.sin() }, "cos": unary { $0.cos() }, // The sign of NaN is NaN, as in NumPy; PyTorch says 0.
+    "sign": unary { x in x.dtype.isFloatingPoint ? select(x .!= x, 0, x.sign()) : x.sign() }, "abs": unary { $0.abs() },
     "neg": unary { -$0 }, "reciprocal": unary { 1 / $0 }, "floor": unary { $0.floor() }, "ceil": unary { $0.ceil() },
     "round": unary { $0.round() }, "relu": unary { $0.relu() }, "sigmoid": unary { $0.sigmoid() },
     "silu": unary { $0.silu() }, "softplus": unary { $0.softplus() },
@@ -89,11 +90,25 @@ enum FixtureOperations {
     "stack": { x, a in [stack(x, axis: try int("dim", a))] },
   ]
 
+  /// The indices' sizes, the operand's own along `axis`.
+  private static func corner(_ x: [Tensor], _ axis: Int) -> [Int] {
+    (0..<x[0].rank).map { $0 == axis ? x[0].shape[$0] : x[1].shape[$0] }
+  }
+
   private static let indexing: [String: Function] = [
     "index_select": { x, a in [x[0].gathered(x[1], axis: try int("dim", a))] },
     "embedding": { x, _ in [x[0].gathered(x[1])] },
-    "gather": { x, a in [x[0].gatheredAlong(x[1], axis: try int("dim", a))] },
-    "scatter_add": { x, a in [x[0].scatterAddedAlong(x[2], at: x[1], axis: try int("dim", a))] },
+    // PyTorch lets the indices cover a corner of the operand; here they cover all of it but along the axis.
+    "gather": { x, a in
+      let axis = try int("dim", a)
+      return [x[0].sliced(starts: [Int](repeating: 0, count: x[0].rank), stops: corner(x, axis)).gatheredAlong(x[1], axis: axis)]
+    },
+    "scatter_add": { x, a in
+      let axis = try int("dim", a)
+      let sizes = corner(x, axis)
+      let sums = Tensor.zeros(Shape(sizes)).scatterAddedAlong(x[2], at: x[1], axis: axis)
+      return [x[0] + sums.padded(zip(x[0].shape, sizes).map { (0, $0 - $1) })]
+    },
     "one_hot": { x, a in [x[0].oneHot(try int("num_classes", a), dtype: .int64)] },
   ]
 

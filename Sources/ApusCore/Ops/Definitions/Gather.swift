@@ -114,12 +114,13 @@ public struct ScatterAdd: Elementary {
 
 /// Indices for operands whose batch axis was merged into the indexed one.
 enum BatchIndices {
-  /// `indices` [batch, …] plus batch · `size`.
+  /// `indices` [batch, …] plus batch · `size`; one outside 0..<size stays an error instead of reaching a neighbour.
   static func offset(_ indices: Tensor, _ size: Tensor) -> Tensor {
     let batch = indices.shape.dim(0)
     let rows = Dispatch.one(.iota(Iota(type: TensorType(.int64, Shape(dims: [batch])), axis: 0))) * size
     var column = Shape(dims: [batch])
     for _ in 1..<indices.rank { column.append(1) }
-    return indices.cast(to: .int64) + rows.reshape(column)
+    let own = indices.cast(to: .int64)
+    return select((own .>= 0) .&& (own .< size), own + rows.reshape(column), -1)
   }
 }

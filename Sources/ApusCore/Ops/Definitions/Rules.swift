@@ -85,6 +85,16 @@ enum Rules {
     }
   }
 
+  /// Sizes above this name no memory; sums of a few below it fit an `Int`.
+  static let largestSize = 1 << 48
+
+  /// Refuses an attribute with which size arithmetic would overflow.
+  static func addressable(_ dim: Dim, _ what: @autoclosure () -> String) throws {
+    if let size = dim.value, size > largestSize {
+      throw ApusError(.memory, "\(what()) is \(size), and memory can't hold so many elements")
+    }
+  }
+
   /// Whether a known `a` exceeds a known `b`.
   static func exceeds(_ a: Dim, _ b: Dim) -> Bool {
     guard let a = a.value, let b = b.value else { return false }

@@ -27,6 +27,7 @@ public struct Slice: Elementary {
       if Rules.exceeds(start, stop) || Rules.exceeds(stop, size) {
         throw ApusError(.argument, "\(start)..<\(stop) is not within axis \(i), which has \(size) elements")
       }
+      try Rules.addressable(Dim(step), "the step along axis \(i)")
       result.setDim(i, step == 1 ? stop - start : (stop - start + (step - 1)) / step)
     }
     return [operands[0].with(shape: result)]
@@ -84,7 +85,10 @@ public struct SliceUpdate: Elementary {
       guard let step = steps.dim(i).value, step >= 1 else {
         throw ApusError(.argument, "the step along axis \(i) must be a known number ≥ 1, not \(steps.dim(i))")
       }
+      try Rules.addressable(Dim(step), "the step along axis \(i)")
+      try Rules.addressable(starts.dim(i), "the start along axis \(i)")
       let count = update.shape.dim(i)
+      try Rules.addressable(count * step, "the stretch along axis \(i)")
       let end = count.value == 0 ? starts.dim(i) : Self.end(starts.dim(i), count, step)
       if Rules.exceeds(end, x.shape.dim(i)) {
         throw ApusError(
@@ -156,7 +160,11 @@ public struct Pad: Elementary {
     guard low.rank == shape.rank, high.rank == shape.rank else {
       throw ApusError(.argument, "needs a pair of paddings for each of the operand's \(shape.rank) axes")
     }
-    for i in 0..<shape.rank { shape.setDim(i, shape.dim(i) + low.dim(i) + high.dim(i)) }
+    for i in 0..<shape.rank {
+      try Rules.addressable(low.dim(i), "the padding before axis \(i)")
+      try Rules.addressable(high.dim(i), "the padding after axis \(i)")
+      shape.setDim(i, shape.dim(i) + low.dim(i) + high.dim(i))
+    }
     return [operands[0].with(shape: shape)]
   }
   public func vjp(_ context: VJPContext) -> [Tensor?] {

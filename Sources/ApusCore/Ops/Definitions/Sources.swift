@@ -78,6 +78,7 @@ public struct Iota: Source {
     try Rules.count(operands, 0)
     try Rules.numeric(type)
     try Rules.axis(axis, type)
+    if type.shape.isStatic { _ = try type.byteCount() }
     return [type]
   }
   public func batch(_ context: BatchContext) -> [Tensor] {

@@ -42,6 +42,13 @@ struct Window {
   var dilation: Pair
 
   func check() throws {
+    let attributes = [
+      kernel.height, kernel.width, strides.height, strides.width, dilation.height, dilation.width, padding.top,
+      padding.left, padding.bottom, padding.right,
+    ]
+    guard attributes.allSatisfy({ $0 <= Int(Int32.max) }) else {
+      throw ApusError(.argument, "kernel, strides, dilation and padding must be at most \(Int32.max)")
+    }
     guard kernel.height >= 1, kernel.width >= 1 else {
       throw ApusError(.shape, "the kernel must have at least one element in each direction, not \(kernel)")
     }

@@ -12,26 +12,29 @@ public enum ImagePadding: Hashable, Sendable, ExpressibleByIntegerLiteral {
   }
   /// The same on all four sides.
   public init(integerLiteral value: Int) { self = .symmetric(value, value) }
+}
 
-  /// In elements, for an image of a size.
+extension Window {
+  /// Sets the padding for an NCHW image.
   /// - Throws: ``ApusError`` when `.same` depends on a symbolic size.
-  func resolved(_ height: Dim, _ width: Dim, kernel: Pair, strides: Pair, dilation: Pair) throws -> Padding2D {
-    switch self {
-    case .valid: return .zero
+  mutating func surround(_ amount: ImagePadding, _ image: Shape) throws {
+    try check()
+    switch amount {
+    case .valid: padding = .zero
     case .explicit(let top, let left, let bottom, let right):
-      return Padding2D(top: top, left: left, bottom: bottom, right: right)
+      padding = Padding2D(top: top, left: left, bottom: bottom, right: right)
     case .same:
       func total(_ size: Dim, _ kernel: Int, _ stride: Int, _ dilation: Int) throws -> Int {
         let extent = dilation * (kernel - 1) + 1
-        if stride <= 1 { return extent - 1 }
+        if stride == 1 { return extent - 1 }
         guard let size = size.value else {
           throw ApusError(.shape, "padding .same with a stride needs a known image size, and \(size) is symbolic")
         }
         return Swift.max(((size + stride - 1) / stride - 1) * stride + extent - size, 0)
       }
-      let rows = try total(height, kernel.height, strides.height, dilation.height)
-      let columns = try total(width, kernel.width, strides.width, dilation.width)
-      return Padding2D(top: rows / 2, left: columns / 2, bottom: rows - rows / 2, right: columns - columns / 2)
+      let rows = try total(image.dim(2), kernel.height, strides.height, dilation.height)
+      let columns = try total(image.dim(3), kernel.width, strides.width, dilation.width)
+      padding = Padding2D(top: rows / 2, left: columns / 2, bottom: rows - rows / 2, right: columns - columns / 2)
     }
   }
 }
@@ -60,9 +63,10 @@ extension Tensor {
         throw ApusError(.shape, "the kernel's size must be known")
       }
       let (strides, dilation) = (Pair(stride.0, stride.1), Pair(dilation.0, dilation.1))
-      let around = try padding.resolved(
-        shape.dim(2), shape.dim(3), kernel: Pair(height, width), strides: strides, dilation: dilation)
-      let convolution = Convolution(strides: strides, padding: around, dilation: dilation, groups: groups)
+      var window = Window(kernel: Pair(height, width), strides: strides, padding: .zero, dilation: dilation)
+      try window.surround(padding, shape)
+      let convolution = Convolution(
+        strides: strides, padding: window.padding, dilation: dilation, groups: groups)
       let y = Dispatch.one(.convolution(convolution), self, weight)
       guard let bias else { return y }
       try Rules.shape(bias.type, Shape(dims: [weight.shape.dim(0)]), "the bias")
@@ -121,9 +125,9 @@ extension Tensor {
   ) throws -> Window {
     try Rules.rank(type, 4, "the image (NCHW)")
     let size = Pair(kernel.0, kernel.1)
-    let strides = stride.map { Pair($0.0, $0.1) } ?? size
-    let around = try padding.resolved(
-      shape.dim(2), shape.dim(3), kernel: size, strides: strides, dilation: dilation)
-    return Window(kernel: size, strides: strides, padding: around, dilation: dilation)
+    var window = Window(
+      kernel: size, strides: stride.map { Pair($0.0, $0.1) } ?? size, padding: .zero, dilation: dilation)
+    try window.surround(padding, shape)
+    return window
   }
 }

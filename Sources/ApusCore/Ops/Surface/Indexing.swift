@@ -12,15 +12,16 @@ extension Tensor {
     }
   }
 
-  /// One element for each index, everything but `axis` at its own place (`numpy.take_along_axis`): the result has the
-  /// indices' shape, which equals this one's except along `axis`.
+  /// One element for each index, everything but `axis` at its own place (`numpy.take_along_axis`, `torch.gather`): the
+  /// result has the indices' shape. Along other axes the indices may stop short of this tensor's size.
   ///
   /// ```swift
   /// scores.gatheredAlong(labels.unsqueezed(-1), axis: -1)      // the score of each row's label
   /// ```
   public func gatheredAlong(_ indices: Tensor, axis: Int) -> Tensor {
     Tensor.attempt("gatheredAlong", self, indices) {
-      Dispatch.one(.gatherAlong(GatherAlong(axis: try normalized(axis))), self, indices)
+      let i = try normalized(axis)
+      return Dispatch.one(.gatherAlong(GatherAlong(axis: i)), cut(to: indices.shape, besides: i), indices)
     }
   }
 
@@ -39,13 +40,35 @@ extension Tensor {
   /// This with `updates` added at `indices` along an axis, everything else at its own place; repeated indices add up.
   ///
   /// - Parameters:
-  ///   - updates: of the indices' shape, which equals this one's except along `axis`.
+  ///   - updates: of the indices' shape, which along other axes may stop short of this tensor's size.
   public func scatterAddedAlong(_ updates: Tensor, at indices: Tensor, axis: Int) -> Tensor {
     Tensor.attempt("scatterAddedAlong", self, updates, indices) {
       let i = try normalized(axis)
       let scatter = ScatterAddAlong(axis: i, size: shape.dim(i))
-      return self + Dispatch.one(.scatterAddAlong(scatter), updates.cast(to: dtype), indices)
+      let added = Dispatch.one(.scatterAddAlong(scatter), updates.cast(to: dtype), indices)
+      if added.rank != rank || added.shape == shape { return self + added }
+      let missing = try (0..<rank).map { axis -> (Int, Int) in
+        let (whole, part) = (shape.dim(axis), added.shape.dim(axis))
+        guard whole != part else { return (0, 0) }
+        guard let size = whole.value, let present = part.value, present < size else {
+          throw ApusError(
+            .shape, "the indices' axis \(axis) has size \(part), and the tensor's \(whole): at most that fits")
+        }
+        return (0, size - present)
+      }
+      return self + added.padded(missing)
     }
+  }
+
+  /// The leading part of this that `indices` of a shape address along the axes besides `axis`.
+  private func cut(to indices: Shape, besides axis: Int) -> Tensor {
+    guard indices.rank == rank else { return self }
+    var result = self
+    for i in 0..<rank where i != axis {
+      guard let wanted = indices.dim(i).value, let size = shape.dim(i).value, wanted < size else { continue }
+      result = result.sliced(axis: i, 0, Dim(wanted))
+    }
+    return result
   }
 
   /// 1 at the place each index names in a new last axis of size n, 0 elsewhere. Indices outside 0..<n give zeros.

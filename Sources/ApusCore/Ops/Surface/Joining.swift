@@ -71,17 +71,18 @@ extension Tensor {
   /// Cut into parts of given sizes along an axis, which they must fill.
   public func split(sizes: [Int], axis: Int = 0) -> [Tensor] {
     var start = 0
-    let parts = sizes.map { size in
-      defer { start += Swift.max(size, 0) }
+    return sizes.map { size in
+      defer { start &+= Swift.max(size, 0) }
       return Tensor.attempt("split", self) {
         let i = try normalized(axis)
-        guard sizes.allSatisfy({ $0 >= 0 }), shape.dim(i) == Dim(sizes.reduce(0, +)) else {
+        guard sizes.allSatisfy({ (0...Rules.largestSize).contains($0) }),
+          shape.dim(i) == Dim(Swift.max(sizes.reduce(0, &+), 0))
+        else {
           throw ApusError(.argument, "sizes \(sizes) do not add up to axis \(axis)'s \(shape.dim(i))")
         }
         return sliced(axis: i, Dim(start), Dim(start + size))
       }
     }
-    return parts
   }
 
   /// Cut into `count` equal parts along an axis.

@@ -78,14 +78,15 @@ extension Tensor {
   public static func randomIntegers(
     _ shape: Shape, in range: Range<Int>, dtype: DType = .int64, generator: Generator = .default
   ) -> Tensor {
-    guard !range.isEmpty else {
-      let error = ApusError(.argument, "there is no number in \(range)", operation: "randomIntegers")
+    let (count, overflow) = range.upperBound.subtractingReportingOverflow(range.lowerBound)
+    guard count > 0, !overflow else {
+      let error = ApusError(.argument, "there is no number in \(range), or more than 2^63", operation: "randomIntegers")
       return Dispatch.fail(error, type: TensorType(dtype, shape))
     }
     let unit = uniform(shape, dtype: .float64, generator: generator)
-    let offset = (unit * Double(range.count)).floor().cast(to: .int64)
+    let offset = (unit * Double(count)).floor().cast(to: .int64)
     // A product that rounds up to the range's length would fall outside.
-    return (minimum(offset, range.count - 1) + range.lowerBound).cast(to: dtype)
+    return (minimum(offset, count - 1) + range.lowerBound).cast(to: dtype)
   }
 
   /// The numbers 0..<n in random order, int64[n]. Drawn on the host: inside a trace it would be one fixed order, so
