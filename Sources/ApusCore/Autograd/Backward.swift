@@ -151,7 +151,7 @@ enum Autograd {
         "only a tensor of one element has a gradient without being given one; reduce it (.sum()) or pass gradient:",
         operation: operation, operands: [output.type])
     }
-    return Tensor.onesLike(output.detached())
+    return Tensor.filled(.int(1), output)
   }
 
   static func backward(_ output: Tensor, gradient: Tensor?, retainGraph: Bool, createGraph: Bool) throws {

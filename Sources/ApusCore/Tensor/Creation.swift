@@ -3,7 +3,11 @@ extension Tensor {
 
   /// A scalar tensor. Without `dtype`, `Double` and `Float` make float32, `Int` makes int64, `Bool` makes bool.
   public init<S: TensorScalar>(_ value: S, dtype: DType? = nil, requiresGradient: Bool = false) {
-    self = Tensor([value], shape: [], dtype: dtype)
+    let wanted = dtype ?? S.defaultDType
+    // The common cases need no conversion of arrays.
+    let isDirect =
+      wanted == .int64 ? S.dtype == .int64 : S.dtype == .float64 && (wanted == .float32 || wanted == .float64)
+    self = isDirect ? Tensor.scalar(value.scalar, dtype: wanted) : Tensor([value], shape: [], dtype: wanted)
     if requiresGradient { self = requiringGradient() }
   }
 
