@@ -100,7 +100,7 @@ enum Dispatch {
     _ primitive: Primitive, _ definition: any PrimitiveDefinition, _ inputs: [Tensor], results: [Storage]
   ) -> [Tensor] {
     guard inputs.contains(where: { $0.node != nil }), ExecutionContext.recordsGradients,
-      !(definition is any NotDifferentiable)
+      definition.isDifferentiable
     else { return results.map { Tensor($0) } }
     let keep = definition.residuals
     var saved = Node.Saved()
@@ -122,7 +122,7 @@ enum Dispatch {
   /// The short way's tape entry: element-wise, one operand.
   private static func track(_ primitive: Primitive, _ x: Tensor, result: Storage) -> Tensor {
     let definition = primitive.definition
-    if definition is any NotDifferentiable { return Tensor(result) }
+    if !definition.isDifferentiable { return Tensor(result) }
     let keep = definition.residuals
     var saved = Node.Saved()
     if keep.contains(.input0) { saved.input0 = x.storage }
@@ -136,9 +136,10 @@ enum Dispatch {
     switch primitive {
     case .add, .subtract: keep = []
     case .multiply: keep = [.input0, .input1]
+    case .power: keep = Power().residuals
     default:
       let definition = primitive.definition
-      if definition is any NotDifferentiable { return Tensor(result) }
+      if !definition.isDifferentiable { return Tensor(result) }
       keep = definition.residuals
     }
     var saved = Node.Saved()
