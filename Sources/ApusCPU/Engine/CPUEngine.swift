@@ -23,7 +23,18 @@ public final class CPUEngine: Engine {
     default: break
     }
     var operands = inputs
-    return try plans.plan(primitive, inputs, outputs).run(&operands)
+    let plan =
+      Self.isRepeated(primitive)
+      ? try plans.plan(primitive, inputs, outputs) : try Planner.plan(primitive, inputs, outputs)
+    return try plan.run(&operands)
+  }
+
+  /// Whether the same attributes are likely to come again. Positions wander; plans for them would only crowd the cache.
+  private static func isRepeated(_ primitive: Primitive) -> Bool {
+    switch primitive {
+    case .slice, .sliceUpdate, .iota, .full: false
+    default: true
+    }
   }
 
   /// One value repeated. Not planned: the values differ from call to call.
