@@ -202,7 +202,7 @@ import Testing
       try random(f32([Dim(c1)]), seed: 4), try random(f32([Dim(c2)]), seed: 5), try random(f32(h2), seed: 6),
     ]
     #expect(UnitFormation.units(of: g).filter { $0.kind == .convolutionGradients }.count == 2)
-    try expectAgreement(g, inputs)
+    try expectAgreement(g, inputs, tolerance: 1e-4)
   }
 
   @Test func batchNormBetweenConvolutions() throws {
@@ -325,7 +325,7 @@ import Testing
     let w = try random(TensorType(.float32, [Dim(channels), 16, 3, 3]), seed: 2)
     let y = try run(.convolution(Convolution()), [x, w])[0]
     let plain = try reference(.convolution(Convolution()), [x, w])[0]
-    #expect(y.opaque != nil)
+    if channels % 16 == 0 { #expect(y.opaque != nil, "oneDNN blocks channels on every processor it has kernels for") }
     let vector = try random(TensorType(.float32, [Dim(channels)]), seed: 3)
     var strides = InlineArray<8, Int>(repeating: 0)
     strides[1] = 1
