@@ -50,7 +50,6 @@ typedef struct {
   int64_t threads;
   union {
     apus_dnn_conv conv;
-    apus_dnn_pool pool;
     struct {
       int64_t n, bias, post;
     } matmul;
@@ -58,7 +57,7 @@ typedef struct {
   struct apus_dnn_layout *layouts[3];
 } OpKey;
 
-enum { kFamilyReorder = 1, kFamilyConvolution, kFamilyMatmul, kFamilyPooling, kFamilyPoolingBackward };
+enum { kFamilyReorder = 1, kFamilyConvolution, kFamilyMatmul };
 
 /// Records a message for this thread and returns the status.
 apus_dnn_status dnnFail(apus_dnn_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));

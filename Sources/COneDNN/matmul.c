@@ -78,12 +78,3 @@ apus_dnn_status apus_dnn_matmul(
   *result = op;
   return APUS_DNN_OK;
 }
-
-apus_dnn_status apus_dnn_sgemm(
-    bool transposeA, bool transposeB, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-    int64_t ldb, float beta, float *c, int64_t ldc) {
-  if (m < 1 || n < 1 || k < 1) return dnnFail(APUS_DNN_INVALID, "sgemm: every size must be at least 1");
-  dnnl_status_t status = dnnl_sgemm(
-      transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
-  return dnnCheck(status, "sgemm");
-}

@@ -309,3 +309,54 @@ import Testing
     }
   }
 }
+
+/// Eager operations on what convolutions leave in their own layout.
+@Suite struct EagerLayoutTests {
+  private func run(_ primitive: Primitive, _ inputs: [Storage]) throws -> [Storage] {
+    try CPUEngine.shared.execute(primitive, inputs, outputs: primitive.definition.infer(inputs.map(\.type)))
+  }
+  private func reference(_ primitive: Primitive, _ inputs: [Storage]) throws -> [Storage] {
+    try ReferenceEngine.shared.execute(primitive, inputs, outputs: primitive.definition.infer(inputs.map(\.type)))
+  }
+
+  @Test(arguments: [16, 20, 32])
+  func layersFollowAConvolution(_ channels: Int) throws {
+    let x = try random(TensorType(.float32, [2, 16, 10, 10]), seed: 1)
+    let w = try random(TensorType(.float32, [Dim(channels), 16, 3, 3]), seed: 2)
+    let y = try run(.convolution(Convolution()), [x, w])[0]
+    let plain = try reference(.convolution(Convolution()), [x, w])[0]
+    #expect(y.opaque != nil)
+    let vector = try random(TensorType(.float32, [Dim(channels)]), seed: 3)
+    var strides = InlineArray<8, Int>(repeating: 0)
+    strides[1] = 1
+    let spread = Storage(view: vector, dtype: .float32, shape: y.shape, strides: strides, offset: 0)
+    for op in [Primitive.add, .subtract, .multiply, .maximum] {
+      expectEqual(try run(op, [y, spread]), try reference(op, [plain, spread]), tolerance: 1e-5, "\(op)")
+      expectEqual(try run(op, [spread, y]), try reference(op, [spread, plain]), tolerance: 1e-5, "\(op) swapped")
+      expectEqual(try run(op, [y, y]), try reference(op, [plain, plain]), tolerance: 1e-5, "\(op) itself")
+      expectEqual(try run(op, [y, plain]), try reference(op, [plain, plain]), tolerance: 1e-5, "\(op) mixed")
+    }
+    let unary: [Primitive] = [
+      .relu, .maxPool(MaxPool(kernel: 3, strides: 2, padding: Padding2D(1, 1))),
+      .permute(Permute(permutation: Permutation([3, 1, 0, 2]))),
+      .averagePool(AveragePool(kernel: 2, strides: 2)), .sum(Sum(axes: [1], keepDims: false)),
+      .slice(Slice(starts: [0, 1, 2, 3], stops: [2, 9, 8, 7], steps: [1, 2, 1, 3])), .softmax(Softmax(axis: 1)),
+    ]
+    for op in unary { expectEqual(try run(op, [y]), try reference(op, [plain]), tolerance: 1e-5, op.name) }
+    let compared = try run(.compare(Compare(.gt)), [y, spread])
+    expectEqual(compared, try reference(.compare(Compare(.gt)), [plain, spread]), tolerance: 0, "compare")
+  }
+
+  @Test func manyThreadsReadOneBlockedTensor() async throws {
+    let x = try random(TensorType(.float32, [2, 16, 12, 12]), seed: 1)
+    let w = try random(TensorType(.float32, [32, 16, 3, 3]), seed: 2)
+    for _ in 0..<10 {
+      let y = try run(.convolution(Convolution()), [x, w])[0]
+      let expected = try reference(.convolution(Convolution()), [x, w])[0].doubles
+      await withTaskGroup { group in
+        for _ in 0..<8 { group.addTask { #expect(difference(y.doubles, expected) < 1e-5) } }
+        await group.waitForAll()
+      }
+    }
+  }
+}

@@ -44,7 +44,7 @@ extension Storage {
   }
 }
 
-/// The largest difference, relative to the largest magnitude; NaN must meet NaN.
+/// The largest difference, relative to the largest magnitude or 1; NaN must meet NaN.
 func difference(_ a: [Double], _ b: [Double]) -> Double {
   guard a.count == b.count else { return .infinity }
   let scale = b.lazy.filter(\.isFinite).map(\.magnitude).max() ?? 1
@@ -58,7 +58,7 @@ func difference(_ a: [Double], _ b: [Double]) -> Double {
       largest = max(largest, abs(x - y))
     }
   }
-  return largest / max(scale, 1e-3)
+  return largest / max(scale, 1)
 }
 
 func expectEqual(

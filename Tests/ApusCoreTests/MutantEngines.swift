@@ -102,7 +102,9 @@ final class MutantExecutable: Executable, @unchecked Sendable {
           partial.nodes = Array(graph.nodes[...position])
           partial.outputs = [Graph.Port(name: "partial", value: node.outputs[0])]
           var copies = inputs
-          if let value = try? honestRun(DeadCodeElimination().run(partial), &copies)[0] { inputs[i].overwrite(with: value) }
+          if let value = try? honestRun(DeadCodeElimination().run(partial), &copies)[0] {
+            inputs[i].overwrite(with: value)
+          }
         }
       }
     }

@@ -9,6 +9,7 @@ extension PlanBuilder {
       return false
     }
     if try lowerUniform(prepared, inputs, output) { return true }
+    if try lowerChannelwise(kernel, inputs, output) { return true }
     let operands = try vectorOperands(inputs, outputs: [output]) { isScalar in
       switch kernel {
       // Which operand must be spread out, if any: kernels take scalars in some places only.
@@ -127,9 +128,14 @@ extension PlanBuilder {
     return VectorOperands(slots: forms.map { slot($0) }, iteration: iteration, layout: nil, reusable: reusable)
   }
 
-  /// The layout to compute in: that of an operand in one of oneDNN's, where all are float32 and none is padded.
+  /// The layout to compute in: that of an operand in one of oneDNN's, where all are float32 and none is padded. A
+  /// vector seen along an axis would have to be written out to be brought there: then the others become plain instead.
   private func sharedLayout(_ inputs: [Int], _ outputs: [Int]) -> Layout? {
     guard (inputs + outputs).allSatisfy({ dtype($0) == .float32 }) else { return nil }
+    for input in inputs where hasPlainForm(input) {
+      let forms = forms(input).filter { $0.layout == nil }
+      guard forms.contains(where: { $0.isContiguous || $0.isUniform(shape(input)) }) else { return nil }
+    }
     for input in inputs where !hasPlainForm(input) {
       if let layout = blockedLayout(input), !layout.isPadded { return layout }
     }

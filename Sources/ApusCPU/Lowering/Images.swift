@@ -119,6 +119,38 @@ extension PlanBuilder {
       batch: Int64(shape[0]), channels: Int64(shape[1]), spatial: Int64(shape[2...].reduce(1, *)), block: Int64(block))
   }
 
+  /// An image in a blocked layout plus, minus or times one number a channel, without leaving the layout: as a
+  /// normalisation with mean 0 and variance 1.
+  func lowerChannelwise(_ kernel: ElementwiseKernel, _ inputs: [Int], _ output: Int) throws -> Bool {
+    guard case .binary(let op) = kernel, op == CK_ADD || op == CK_SUBTRACT || op == CK_MULTIPLY,
+      dtype(output) == .float32, shape(output).rank == 4
+    else { return false }
+    let block = channelBlock(inputs)
+    guard block > 1 else { return false }
+    let isSecond = !hasPlainForm(inputs[1])
+    if isSecond, op == CK_SUBTRACT { return false }
+    let (image, vector) = isSecond ? (inputs[1], inputs[0]) : (inputs[0], inputs[1])
+    guard !hasPlainForm(image), hasPlainForm(vector), let vector = try biasSlot(vector, axis: 1) else { return false }
+    let channels = channels(shape(output), block: block)
+    func constant(_ value: Float) throws -> Int {
+      let count = shape(output)[1]
+      return slot(
+        try makeConstant(bytes: count * 4) { $0.initializeMemory(as: Float.self, repeating: value, count: count) })
+    }
+    let (zeros, ones) = (try constant(0), try constant(1))
+    let source = try self.image(image, block: block)
+    let target = try defineImage(output, block: block)
+    emit(reads: [source, vector], writes: [target]) { p in
+      let status = withUnsafePointer(to: channels) {
+        ck_batch_norm_inference(
+          CK_FLOAT32, $0, 0, p[source], op == CK_SUBTRACT ? p[vector] : p[zeros], p[ones],
+          op == CK_MULTIPLY ? p[vector] : nil, op == CK_ADD ? p[vector] : nil, p[target])
+      }
+      guard status == 0 else { throw ApusError(.unsupported, "the channel kernel refused with status \(status)") }
+    }
+    return true
+  }
+
   /// Operands: image, scale, shift; results: the normalised image, its channels' means and variances.
   func lowerBatchNorm(_ d: BatchNorm, _ inputs: [Int], _ outputs: [Int]) throws -> Bool {
     guard let code = floatCode(inputs + outputs) else { return false }

@@ -2,18 +2,27 @@ import ApusCore
 import CKernels
 
 extension Scalar {
-  /// The value as one element of a dtype the kernels know, in the low bytes; nil for others.
+  /// The value as one element of a dtype the kernels know, in the low bytes; nil for others. Integers saturate.
   func bits(as dtype: DType) -> UInt64? {
-    guard let code = dtype.kernelCode else { return nil }
-    var result: UInt64 = 0
-    let status: Int32
-    if dtype.isFloatingPoint {
-      status = withUnsafePointer(to: doubleValue) { ck_cast(CK_FLOAT64, code, 1, $0, &result) }
-    } else {
-      let whole = dtype == .bool ? (boolValue ? 1 : 0) : intValue
-      status = withUnsafePointer(to: whole) { ck_cast(CK_INT64, code, 1, $0, &result) }
+    let whole = intValue
+    switch dtype {
+    case .bool: return boolValue ? 1 : 0
+    case .uint8: return UInt64(UInt8(clamping: whole))
+    case .uint16: return UInt64(UInt16(clamping: whole))
+    case .uint32: return UInt64(UInt32(clamping: whole))
+    case .uint64: return UInt64(clamping: whole)
+    case .int8: return UInt64(truncatingIfNeeded: Int8(clamping: whole))
+    case .int16: return UInt64(truncatingIfNeeded: Int16(clamping: whole))
+    case .int32: return UInt64(truncatingIfNeeded: Int32(clamping: whole))
+    case .int64: return UInt64(bitPattern: whole)
+    case .float64: return doubleValue.bitPattern
+    case .float32: return UInt64(Float(doubleValue).bitPattern)
+    case .float16, .bfloat16:
+      guard let code = dtype.kernelCode else { return nil }
+      var result: UInt64 = 0
+      return withUnsafePointer(to: doubleValue) { ck_cast(CK_FLOAT64, code, 1, $0, &result) } == 0 ? result : nil
+    case .complex64, .complex128, .int4, .uint4, .float8e4m3fn, .float8e5m2: return nil
     }
-    return status == 0 ? result : nil
   }
 }
 

@@ -102,11 +102,19 @@ struct Planner {
     )
   }
 
+  /// Whether a node can fail once it runs: by an index, in a user's closure, or for want of the memory that the
+  /// reference engine takes where the kernels lack a dtype.
   private func canFail(_ node: Graph.Node) -> Bool {
+    func all(_ dtypes: DType...) -> Bool {
+      (node.inputs + node.outputs).allSatisfy { dtypes.contains(graph.type($0).dtype) }
+    }
     switch node.primitive {
-    case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong, .custom, nil: true
-    // Rare dtypes go to the reference engine, which allocates.
-    default: (node.inputs + node.outputs).contains { !graph.type($0).dtype.hasArithmetic }
+    case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong, .custom, nil: return true
+    case .convolution, .convolutionInputGradient, .convolutionWeightGradient: return !all(.float32)
+    case .matmul, .maxPool, .maxPoolGradient, .maxPoolGather, .averagePool, .averagePoolGradient, .softmax, .logSoftmax,
+      .batchNorm, .batchNormGradient:
+      return !all(.float32) && !all(.float64)
+    default: return (node.inputs + node.outputs).contains { !graph.type($0).dtype.hasArithmetic }
     }
   }
 

@@ -1,8 +1,7 @@
 /// The reverse sweep: from some outputs to every leaf, deepest node first.
 struct ReverseSweep {
   private var pending = NodeHeap()
-  /// Gradients that reached a node, an output each.
-  private var arrived: [ObjectIdentifier: [Tensor?]] = [:]
+  private var arrived = ArrivedGradients()
   let retainGraph: Bool
 
   init(retainGraph: Bool) { self.retainGraph = retainGraph }
@@ -12,22 +11,7 @@ struct ReverseSweep {
   }
 
   private mutating func add(_ gradient: Tensor, to node: Node, _ index: Int) {
-    let key = ObjectIdentifier(node)
-    guard var slots = arrived.removeValue(forKey: key) else {
-      var slots = [Tensor?](repeating: nil, count: index + 1)
-      slots[index] = gradient
-      arrived[key] = slots
-      pending.push(node)
-      return
-    }
-    while slots.count <= index { slots.append(nil) }
-    if let earlier = slots[index] {
-      slots[index] = nil
-      slots[index] = earlier + gradient
-    } else {
-      slots[index] = gradient
-    }
-    arrived[key] = slots
+    if arrived.add(gradient, to: ObjectIdentifier(node), index) { pending.push(node) }
   }
 
   /// Runs to the leaves, which get their whole gradients.
@@ -46,7 +30,7 @@ struct ReverseSweep {
 
   private mutating func run(isEnd: (Node) -> Bool, _ end: (Node, Tensor) -> Void) throws {
     while let node = pending.pop() {
-      guard let gradients = arrived.removeValue(forKey: ObjectIdentifier(node)) else { continue }
+      guard let gradients = arrived.take(ObjectIdentifier(node)) else { continue }
       if isEnd(node) {
         if let gradient = gradients[0] { end(node, gradient) }
         continue
@@ -60,6 +44,49 @@ struct ReverseSweep {
         let edge = node.edge(i)
         if let target = edge.node, let gradient = results[i] { add(gradient, to: target, Int(edge.index)) }
       }
+    }
+  }
+}
+
+/// Gradients that reached a node and wait for their turn, an output each. Few wait at a time in most tapes: those are
+/// searched one by one; a dictionary takes over when there are more.
+private struct ArrivedGradients {
+  private var few: [(key: ObjectIdentifier, gradients: [Tensor?])] = []
+  private var many: [ObjectIdentifier: [Tensor?]] = [:]
+  private static let limit = 12
+
+  /// - Returns: whether it is the node's first.
+  mutating func add(_ gradient: Tensor, to key: ObjectIdentifier, _ index: Int) -> Bool {
+    for i in few.indices where few[i].key == key {
+      Self.add(gradient, index, to: &few[i].gradients)
+      return false
+    }
+    if !many.isEmpty, many[key] != nil {
+      Self.add(gradient, index, to: &many[key, default: []])
+      return false
+    }
+    var slots = [Tensor?](repeating: nil, count: index + 1)
+    slots[index] = gradient
+    if few.count < Self.limit { few.append((key, slots)) } else { many[key] = slots }
+    return true
+  }
+
+  mutating func take(_ key: ObjectIdentifier) -> [Tensor?]? {
+    for i in few.indices where few[i].key == key {
+      few.swapAt(i, few.count - 1)
+      return few.removeLast().gradients
+    }
+    return many.isEmpty ? nil : many.removeValue(forKey: key)
+  }
+
+  private static func add(_ gradient: Tensor, _ index: Int, to slots: inout [Tensor?]) {
+    while slots.count <= index { slots.append(nil) }
+    if let earlier = slots[index] {
+      // Let go first, so that the sum may reuse its memory.
+      slots[index] = nil
+      slots[index] = earlier + gradient
+    } else {
+      slots[index] = gradient
     }
   }
 }
@@ -151,6 +178,7 @@ enum Autograd {
         "only a tensor of one element has a gradient without being given one; reduce it (.sum()) or pass gradient:",
         operation: operation, operands: [output.type])
     }
+    if output.rank == 0, output.storage.isConcrete { return Tensor.scalar(.double(1), dtype: output.dtype) }
     return Tensor.onesLike(output.detached())
   }
 

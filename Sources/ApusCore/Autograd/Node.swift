@@ -46,11 +46,12 @@ final class Node: @unchecked Sendable {
   let edgeCount: Int
   /// Where a leaf's gradient goes; nil for recorded operations.
   let leaf: GradientSlot?
-  /// Edges are written at creation and in `deinit` only.
-  private var edge0 = Edge()
-  private var edge1 = Edge()
-  private var edge2 = Edge()
-  private var moreEdges: [Edge] = []
+  /// Edges are written at creation and in `deinit` only, when nobody else can look: dynamic exclusivity checks would be
+  /// a sixth of a scalar's backward.
+  @exclusivity(unchecked) private var edge0 = Edge()
+  @exclusivity(unchecked) private var edge1 = Edge()
+  @exclusivity(unchecked) private var edge2 = Edge()
+  @exclusivity(unchecked) private var moreEdges: [Edge] = []
   private let saved: Mutex<Saved>
 
   /// A leaf. Its gradient is collected in `slot`, or in one of its own.

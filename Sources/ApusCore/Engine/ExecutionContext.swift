@@ -26,6 +26,15 @@ final class ExecutionContext {
   @inline(__always)
   static var isDefault: Bool { apus_context_get() == nil }
 
+  /// Whether operations on concrete tensors run at once on the embedded engine, unwatched: outside every context, or in
+  /// one that sets no more than gradient modes (as `backward` does).
+  @inline(__always)
+  static var isEager: Bool {
+    guard let raw = apus_context_get() else { return true }
+    return Unmanaged<ExecutionContext>.fromOpaque(raw)._withUnsafeGuaranteedRef { $0.isUnwatched }
+  }
+  private var isUnwatched = false
+
   static var current: ExecutionContext? {
     guard let raw = apus_context_get() else { return nil }
     return Unmanaged<ExecutionContext>.fromOpaque(raw).takeUnretainedValue()
@@ -36,6 +45,8 @@ final class ExecutionContext {
     let previous = apus_context_get()
     let context = ExecutionContext(copying: current)
     change(context)
+    context.isUnwatched =
+      context.trace == nil && context.recorder == nil && context.engine == nil && !context.detectsAnomalies
     apus_context_set(Unmanaged.passUnretained(context).toOpaque())
     defer { apus_context_set(previous) }
     return try withExtendedLifetime(context) { try body() }

@@ -2,13 +2,13 @@
 enum Dispatch {
   // MARK: Element-wise, the short way
 
-  /// One operand. Outside every context, with a plain operand, nothing but the result is allocated.
+  /// One operand. Where nothing watches, with a plain operand, nothing but the result is allocated.
   @inline(__always)
   static func unary(_ primitive: Primitive, _ x: consuming Tensor) -> Tensor {
-    if ExecutionContext.isDefault, x.storage.isConcrete, x.dtype.isFloatingPoint {
+    if ExecutionContext.isEager, x.storage.isConcrete, x.dtype.isFloatingPoint {
       let reuse = x.node == nil && isKnownUniquelyReferenced(&x.storage) && x.storage.isReusable
       if let result = try? Engines.embedded.executeUnary(primitive, x.storage, output: x.type, reuse: reuse) {
-        if x.node == nil { return Tensor(result) }
+        if x.node == nil || !ExecutionContext.recordsGradients { return Tensor(result) }
         return track(primitive, x, result: result)
       }
     }
@@ -18,7 +18,7 @@ enum Dispatch {
   /// Two operands, already of equal type.
   @inline(__always)
   static func binary(_ primitive: Primitive, _ a: consuming Tensor, _ b: consuming Tensor) -> Tensor {
-    if ExecutionContext.isDefault, a.storage.isConcrete, b.storage.isConcrete {
+    if ExecutionContext.isEager, a.storage.isConcrete, b.storage.isConcrete {
       var reuse = ReusableOperand.none
       // A tracked result may have saved either operand.
       if a.node == nil, b.node == nil {
@@ -31,7 +31,7 @@ enum Dispatch {
       if let result = try? Engines.embedded.executeBinary(
         primitive, a.storage, b.storage, output: a.type, reuse: reuse)
       {
-        if a.node == nil, b.node == nil { return Tensor(result) }
+        if a.node == nil && b.node == nil || !ExecutionContext.recordsGradients { return Tensor(result) }
         return track(primitive, a, b, result: result)
       }
     }
@@ -100,7 +100,7 @@ enum Dispatch {
     _ primitive: Primitive, _ definition: any PrimitiveDefinition, _ inputs: [Tensor], results: [Storage]
   ) -> [Tensor] {
     guard inputs.contains(where: { $0.node != nil }), ExecutionContext.recordsGradients,
-      !(definition is any NotDifferentiable)
+      definition.isDifferentiable
     else { return results.map { Tensor($0) } }
     let keep = definition.residuals
     var saved = Node.Saved()
@@ -122,7 +122,7 @@ enum Dispatch {
   /// The short way's tape entry: element-wise, one operand.
   private static func track(_ primitive: Primitive, _ x: Tensor, result: Storage) -> Tensor {
     let definition = primitive.definition
-    if definition is any NotDifferentiable { return Tensor(result) }
+    if !definition.isDifferentiable { return Tensor(result) }
     let keep = definition.residuals
     var saved = Node.Saved()
     if keep.contains(.input0) { saved.input0 = x.storage }
@@ -136,9 +136,10 @@ enum Dispatch {
     switch primitive {
     case .add, .subtract: keep = []
     case .multiply: keep = [.input0, .input1]
+    case .power: keep = Power().residuals
     default:
       let definition = primitive.definition
-      if definition is any NotDifferentiable { return Tensor(result) }
+      if !definition.isDifferentiable { return Tensor(result) }
       keep = definition.residuals
     }
     var saved = Node.Saved()

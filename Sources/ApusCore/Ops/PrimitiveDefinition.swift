@@ -14,6 +14,10 @@ public protocol PrimitiveDefinition: Hashable, Codable, Sendable {
   /// What the pullback reads; the rest is let go after the forward pass.
   var residuals: Residuals { get }
 
+  /// Whether results are recorded on the tape: false for ``NotDifferentiable``, true for all others. A requirement, so
+  /// that asking is a call and no search for a conformance.
+  var isDifferentiable: Bool { get }
+
   /// Reverse mode: one gradient an operand, nil where it has none (an index) or none is needed.
   func vjp(_ context: VJPContext) -> [Tensor?]
 
@@ -35,7 +39,11 @@ public protocol NotDifferentiable: PrimitiveDefinition {
   /// Why, for the documentation.
   static var notDifferentiableBecause: String { get }
 }
+extension PrimitiveDefinition {
+  public var isDifferentiable: Bool { true }
+}
 extension NotDifferentiable {
+  public var isDifferentiable: Bool { false }
   public var residuals: Residuals { [] }
   public func vjp(_ context: VJPContext) -> [Tensor?] { Array(repeating: nil, count: context.operandCount) }
   public func jvp(_ context: JVPContext) -> [Tensor?] { Array(repeating: nil, count: context.outputs.count) }

@@ -3,7 +3,11 @@ extension Tensor {
 
   /// A scalar tensor. Without `dtype`, `Double` and `Float` make float32, `Int` makes int64, `Bool` makes bool.
   public init<S: TensorScalar>(_ value: S, dtype: DType? = nil, requiresGradient: Bool = false) {
-    self = Tensor([value], shape: [], dtype: dtype)
+    let wanted = dtype ?? S.defaultDType
+    // Straight to memory: a scalar is made in every other line of research code. (uint64 has values no `Scalar` holds.)
+    self =
+      wanted.hasArithmetic && S.dtype != .uint64
+      ? Tensor.scalar(value.scalar, dtype: wanted) : Tensor([value], shape: [], dtype: dtype)
     if requiresGradient { self = requiringGradient() }
   }
 

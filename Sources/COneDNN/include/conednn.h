@@ -167,37 +167,6 @@ apus_dnn_status apus_dnn_matmul(
     apus_dnn_layout_t a, apus_dnn_layout_t b, int64_t n, apus_dnn_layout_t output, bool bias, apus_dnn_post post,
     apus_dnn_op_t *result);
 
-/// C[m,n] = op(A)·op(B) + beta·C, row-major, without compiling anything first. Never reads C when beta is 0.
-apus_dnn_status apus_dnn_sgemm(
-    bool transposeA, bool transposeB, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-    int64_t ldb, float beta, float *c, int64_t ldc);
-
-// ----------------------------------------------------------------------------------------------------------- pooling
-
-typedef enum {
-  APUS_DNN_POOL_MAX = 0,
-  /// Divides by the kernel's whole area.
-  APUS_DNN_POOL_AVERAGE_INCLUDE_PADDING = 1,
-  /// Divides by the number of elements inside the input.
-  APUS_DNN_POOL_AVERAGE_EXCLUDE_PADDING = 2,
-} apus_dnn_pool_kind;
-
-/// 2-D pooling of [N,C,H,W], per channel, without dilation. 64-bit fields throughout, as above.
-typedef struct {
-  int64_t kind;  // an apus_dnn_pool_kind
-  int64_t batch, channels, height, width, kernelHeight, kernelWidth, strideHeight, strideWidth;
-  int64_t padTop, padLeft, padBottom, padRight;
-} apus_dnn_pool;
-
-/// Forward. Operands: input, output; for maximum with `training` also the workspace (written), which the backward
-/// operation reads. The workspace has its own element type: size it by `apus_dnn_layout_bytes`.
-apus_dnn_status apus_dnn_pooling(
-    const apus_dnn_pool *pool, bool training, apus_dnn_layout_t input, apus_dnn_op_t *result);
-/// Backward. Operands: output gradient, input gradient (written) [, workspace].
-/// `input` is the layout of the input's gradient; the output gradient takes the matching one.
-apus_dnn_status apus_dnn_pooling_backward(
-    const apus_dnn_pool *pool, apus_dnn_layout_t input, apus_dnn_op_t *result);
-
 #ifdef __cplusplus
 }
 #endif
