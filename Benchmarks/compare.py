@@ -26,7 +26,7 @@ def arguments():
     parser.add_argument("--peers", default="torch,torch-keep,tf,jax", help="also known: torch-compile")
     parser.add_argument("--rounds", type=int, default=30, help="samples of each framework (default 30)")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--priority", action="store_true", help="as root: run the workers ahead of other processes")
+    parser.add_argument("--priority", action="store_true", help="as root: run what is measured ahead of other processes")
     parser.add_argument("--results", default=os.path.join(HERE, "results.json"))
     parser.add_argument("--report", default=os.path.join(HERE, "..", "docs", "benchmarks.md"))
     parser.add_argument("--report-only", action="store_true", help="measure nothing, write the report again")
@@ -86,9 +86,9 @@ def measure_processes(options, results, groups, keep):
     with tempfile.TemporaryDirectory() as folder:
         for group in groups:
             print(f"{group} (whole processes)", flush=True)
-            extra = {"startup": (options.rounds, options.threads),
-                     "predict": (options.rounds, options.threads, folder),
-                     "demo": (options.threads, folder)}[group]
+            extra = {"startup": (options.rounds, options.threads, options.priority),
+                     "predict": (options.rounds, options.threads, options.priority, folder),
+                     "demo": (options.threads, options.priority, folder)}[group]
             for name, result in PROCESS_GROUPS[group](options.binaries, *extra).items():
                 results["workloads"][name] = result
                 say(next(entry for entry in report.PROCESSES if entry.name == name), result)
