@@ -258,6 +258,42 @@ import Testing
     try expectAgreement(g, [try random(f32(x), seed: 1), try random(f32(w), seed: 2)])
   }
 
+  /// A weight's gradient, transposed: one product, no copy.
+  @Test func transposesGoToTheOperands() throws {
+    for batch in [[], [3]] as [[Dim]] {
+      func type(_ rows: Dim, _ columns: Dim) -> TensorType { f32(Shape(dims: batch + [rows, columns])) }
+      let swap = Permute(permutation: Permutation(batch.isEmpty ? [1, 0] : [0, 2, 1]))
+      var g = Graph(name: "transposed \(batch)")
+      let x = g.addInput("x", type(40, 80))
+      let y = g.addInput("y", type(40, 60))
+      let product = try g.add(.matmul, [g.add(.permute(swap), [x])[0], y])[0]
+      let gradient = try g.add(.permute(swap), [product])[0]
+      g.addOutput("g", try g.add(.add, [gradient, gradient])[0])
+      try expectAgreement(g, [try random(type(40, 80), seed: 1), try random(type(40, 60), seed: 2)])
+      let executable = try CPUExecutable(g)
+      #expect(try Planner.plan(executable.graph, donated: []).steps.count == 2)
+    }
+  }
+
+  @Test func productsJoinSums() throws {
+    let shape: Shape = [70, 30]
+    for dtype in [DType.float32, .float64, .int32] {
+      let type = TensorType(dtype, shape)
+      var g = Graph(name: "multiply-add \(dtype)")
+      let (x, y, z) = (g.addInput("x", type), g.addInput("y", type), g.addInput("z", type))
+      let a = try g.add(.add, [g.add(.multiply, [x, y])[0], z])[0]
+      let b = try g.add(.add, [x, g.add(.multiply, [a, y])[0]])[0]
+      let c = try g.add(.subtract, [b, g.add(.multiply, [z, z])[0]])[0]
+      let d = try g.add(.subtract, [g.add(.multiply, [c, y])[0], a])[0]
+      let e = try g.add(.add, [g.add(.multiply, [x, d])[0], g.add(.multiply, [d, d])[0]])[0]
+      g.addOutput("e", e)
+      g.addOutput("c", c)
+      try expectAgreement(
+        g, [try random(type, seed: 1, -3...3), try random(type, seed: 2, -3...3), try random(type, seed: 3, -3...3)],
+        tolerance: 1e-5)
+    }
+  }
+
   @Test func constantsArePrepackedOnce() throws {
     var g = Graph(name: "prepacked")
     let x = g.addInput("x", f32([2, 16, 9, 9]))

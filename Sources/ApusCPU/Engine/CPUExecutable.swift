@@ -8,7 +8,7 @@ final class CPUExecutable: Executable {
   private let plans = Mutex<[Set<Int>: Plan]>([:])
 
   private static let passes: [any Pass] = [
-    CommonSubexpressionElimination(), ConstantFolding(), DeadCodeElimination(),
+    CommonSubexpressionElimination(), ConstantFolding(), DeadCodeElimination(), TransposedProducts(),
   ]
 
   init(_ graph: Graph) throws {

@@ -16,6 +16,7 @@ extension PlanBuilder {
       case .unary, .cast: isScalar[0] ? 0 : nil
       case .binary, .comparison: isScalar[0] && isScalar[1] ? 0 : nil
       case .select: isScalar[0] ? 0 : nil
+      case .multiplyAdd: nil
       }
     }
     let modes = operands.iteration.isScalar

@@ -31,6 +31,8 @@ enum ElementwiseKernel: Sendable {
   case comparison(ck_op)
   case select
   case cast
+  /// a · b + c or c − a · b, in fused programs only.
+  case multiplyAdd(ck_op)
 
   /// nil: the primitive is not element-wise.
   init?(_ primitive: Primitive) {
@@ -82,7 +84,7 @@ enum ElementwiseKernel: Sendable {
       }
     case .binary(CK_POWER): 3
     case .binary(CK_REMAINDER): 1
-    case .binary, .comparison, .select, .cast: 0.4
+    case .binary, .comparison, .select, .cast, .multiplyAdd: 0.4
     }
   }
 }
@@ -122,6 +124,7 @@ struct PreparedKernel: Sendable {
     case .cast:
       guard let target = result.kernelCode else { return nil }
       return PreparedKernel(call: .cast(code, target))
+    case .multiplyAdd: return nil
     }
   }
 

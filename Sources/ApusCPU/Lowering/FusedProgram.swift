@@ -75,6 +75,7 @@ struct FusedCode {
   init?(_ nodes: [Node], outputs: [Int], _ builder: PlanBuilder) {
     self.builder = builder
     guard let types = try? outputs.map({ try Self.code(builder.dtype($0)) }) else { return nil }
+    let nodes = Self.joiningProducts(nodes, outputs, builder)
     outputTypes = types
     written = outputs.map { _ in -1 }
     var lastUse: [Int: Int] = [:]
@@ -82,6 +83,36 @@ struct FusedCode {
     for (i, node) in nodes.enumerated() {
       guard append(node, i, lastUse, outputs) else { return nil }
     }
+  }
+
+  /// Products that only one sum reads become part of it.
+  private static func joiningProducts(_ nodes: [Node], _ outputs: [Int], _ builder: PlanBuilder) -> [Node] {
+    var readers: [Int: Int] = [:]
+    for node in nodes { for input in node.inputs { readers[input, default: 0] += 1 } }
+    var products: [Int: Node] = [:]
+    for node in nodes {
+      if case .binary(CK_MULTIPLY) = node.kernel, readers[node.output] == 1, !outputs.contains(node.output),
+        builder.dtype(node.output).isFloatingPoint
+      {
+        products[node.output] = node
+      }
+    }
+    var joined: Set<Int> = []
+    let result = nodes.map { node -> Node in
+      let op: ck_op
+      let places: [Int]
+      switch node.kernel {
+      case .binary(CK_ADD): (op, places) = (CK_MULTIPLY_ADD, [0, 1])
+      case .binary(CK_SUBTRACT): (op, places) = (CK_NEGATIVE_MULTIPLY_ADD, [1])
+      default: return node
+      }
+      guard let place = places.first(where: { products[node.inputs[$0]] != nil }),
+        let product = products[node.inputs[place]]
+      else { return node }
+      joined.insert(product.output)
+      return Node(kernel: .multiplyAdd(op), inputs: product.inputs + [node.inputs[1 - place]], output: node.output)
+    }
+    return result.filter { !joined.contains($0.output) }
   }
 
   private struct Unknown: Error {}
@@ -97,7 +128,7 @@ struct FusedCode {
     else { return false }
     instruction.dtype = operandType
     switch node.kernel {
-    case .unary(let op), .binary(let op), .comparison(let op): instruction.op = op
+    case .unary(let op), .binary(let op), .comparison(let op), .multiplyAdd(let op): instruction.op = op
     case .select: instruction.op = CK_SELECT
     case .cast:
       instruction.op = CK_CAST
