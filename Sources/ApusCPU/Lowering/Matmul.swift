@@ -72,6 +72,8 @@ extension PlanBuilder {
     let dtype = dtype(output)
     guard dtype == .float32 || dtype == .float64 else { return false }
     let product = Product(shape(inputs[0]), shape(inputs[1]))
+    // A sum of nothing: the strides of an empty operand say nothing either. Left to the reference engine.
+    guard product.work > 0 else { return false }
     if dtype == .float32, product.work > Self.smallProduct,
       try lowerLargeMatmul(product, inputs, bias: nil, post: APUS_DNN_POST_NONE, output)
     {
