@@ -1,0 +1,126 @@
+import Testing
+
+@testable import ApusCore
+
+/// Law 7: errors are recoverable.
+@Suite struct CheckedTests {
+  private func error(_ body: () throws -> Void) -> ApusError? {
+    do {
+      try checked { try body() }
+      return nil
+    } catch {
+      return error as? ApusError
+    }
+  }
+
+  @Test("the first error is thrown, with operation, operands, place; the next call is fine")
+  func first() throws {
+    let failure = try #require(
+      error {
+        let bad = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3]))
+        _ = bad + Tensor.ones([7]).reshape([2, 2])  // A second error, of no interest.
+      })
+    #expect(failure.operation == "matmul")
+    #expect(failure.operands == ["float32[2, 3]", "float32[2, 3]"])
+    #expect(failure.kind == .shape)
+    #expect(failure.description.contains("CheckedTests.swift"), "\(failure)")
+    #expect(try checked { Tensor.ones([2, 3]).matmul(Tensor.ones([3, 2])) }.toArray() == [3, 3, 3, 3])
+  }
+
+  @Test("what depends on a failed operation is poisoned; reading it gives NaN, 0, false and no crash")
+  func poisoned() {
+    var seen: (Double, Int, Bool, [Float])?
+    let failure = error {
+      let bad = Tensor.ones([2]) + Tensor.ones([3])
+      let worse = (bad * 2).exp().sum()
+      seen = (worse.item(), worse.item(as: Int.self), worse.item(as: Bool.self), bad.toArray())
+      if worse.item() > 3 { _ = Tensor.ones([1]) }
+    }
+    #expect(failure?.operation == "add")
+    #expect(seen?.0.isNaN == true && seen?.1 == 0 && seen?.2 == false)
+  }
+
+  @Test("a poisoned tensor that escapes is refused, not read")
+  func escaped() throws {
+    var kept: Tensor?
+    #expect(throws: ApusError.self) { try checked { kept = Tensor.ones([2]) + Tensor.ones([3]) } }
+    let escaped = try #require(kept)
+    #expect(throws: ApusError.self) { try checked { escaped * 2 } }
+  }
+
+  @Test("blocks nest: an inner one throws its own error only")
+  func nested() throws {
+    let value = try checked { () -> Tensor in
+      #expect(throws: ApusError.self) { try checked { Tensor.ones([2]) + Tensor.ones([3]) } }
+      return Tensor.ones([2]) * 2
+    }
+    #expect(value.toArray() == [2, 2])
+  }
+
+  @Test("a loop that a poisoned condition keeps running ends")
+  func runaway() {
+    #expect(throws: ApusError.self) {
+      try checked(operationLimit: 1000) {
+        var x = Tensor(1.0)
+        while !(x.item() < 0) { x = x + 1 }
+      }
+    }
+  }
+
+  @Test("the body's own error goes through, unless an operation failed before it")
+  func foreign() {
+    struct Mine: Error {}
+    #expect(throws: Mine.self) { try checked { throw Mine() } }
+    #expect(throws: ApusError.self) {
+      try checked {
+        _ = Tensor.ones([2]) + Tensor.ones([3])
+        throw Mine()
+      }
+    }
+  }
+
+  @Test("backward, subscripts, casts of arguments: each reports instead of ending the process")
+  func everywhere() {
+    #expect(error { Tensor.ones([2]).backward() }?.kind == .gradient)
+    #expect(error { (Tensor.ones([2], dtype: .float32).requiringGradient() * 2).backward() }?.kind == .gradient)
+    #expect(error { _ = Tensor.ones([2])[5] }?.kind == .argument)
+    #expect(error { _ = Tensor.ones([2])[0, 0] }?.kind == .argument)
+    #expect(error { _ = Tensor([1, 2]).requiringGradient() }?.kind == .gradient)
+    #expect(error { _ = Tensor.ones([3]).item() }?.kind == .shape)
+    #expect(error { _ = Tensor([1.0, 2], shape: [3]) }?.kind == .shape)
+    #expect(error { _ = Tensor.ones([4]).gathered(Tensor([0, 9])).sum().item() }?.message.contains("9") == true)
+  }
+
+  @Test(
+    "sizes that memory can't hold are errors",
+    arguments: [[1 << 62], [1 << 31, 1 << 31], [1 << 40, 1 << 40], [1 << 45]])
+  func enormous(_ sizes: [Int]) throws {
+    let shape = Shape(sizes)
+    #expect(error { _ = Tensor.zeros(shape) }?.kind == .memory)
+    #expect(error { _ = Tensor.uniform(shape) }?.kind == .memory)
+    #expect(error { _ = Tensor.zeros([1]).broadcast(to: shape) + 1 }?.kind == .memory)
+    #expect(throws: ApusError.self) { try Storage(TensorType(.float32, shape)) }
+    #expect(throws: ApusError.self) {
+      try Tensor(bytes: UnsafeRawBufferPointer(start: nil, count: 0), type: TensorType(.uint8, shape))
+    }
+  }
+
+  @Test("outside checked the same message ends the process")
+  func traps() async {
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      _ = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3]))
+    }
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    let failure = error { _ = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3])) }
+    #expect(text.contains(failure?.message ?? "no error"), "\(text)")
+    #expect(text.contains("matmul(float32[2, 3], float32[2, 3])"))
+  }
+
+  @Test("anomaly mode names the first operation that makes NaN")
+  func anomaly() {
+    let failure = error {
+      _ = detectingAnomalies { (Tensor([-1.0, 1]).sqrt() * 2).sum() }
+    }
+    #expect(failure?.operation == "sqrt")
+  }
+}
