@@ -78,7 +78,8 @@ import Testing
   @Test("integers become floats by one rounding")
   func roundedToOdd() {
     let odd: [Int64] = [
-      0, 1, -1, .max, .min, .min + 1, 16_777_217, 16_777_219, (1 << 53) + 1, (1 << 53) + 3, 0x4000_0040_0000_0001, -0x4000_0040_0000_0001,
+      0, 1, -1, .max, .min, .min + 1, 16_777_217, 16_777_219, (1 << 53) + 1, (1 << 53) + 3, 0x4000_0040_0000_0001,
+      -0x4000_0040_0000_0001,
       0x4000_00C0_0000_0000, 0x7FFF_FFBF_FFFF_FFFF, 0x7FFF_FFC0_0000_0000,
     ]
     for n in odd { #expect(Float(Double(roundedToOdd: n)) == Float(n), "\(n)") }

@@ -58,7 +58,8 @@ enum Dispatch {
     let types = inputs.map(\.type)
     let definition = primitive.definition
     if inputs.contains(where: { $0.isPoisoned }) {
-      guard context?.recorder != nil else {
+      // Its own block recorded why; one that escaped from another block is an error here.
+      guard context?.recorder?.first != nil else {
         throw ApusError(.argument, "an operand is the result of an operation that failed inside `checked`").at(
           definition.name, types)
       }

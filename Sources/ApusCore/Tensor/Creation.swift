@@ -169,7 +169,8 @@ extension Tensor {
 
   /// The only element. Traps (records in `checked`) unless there is exactly one.
   public func item<S: TensorScalar>(as: S.Type) -> S {
-    guard hostReadable("item") != nil else { return S(.double(.nan)) }
+    // NaN, 0, or false, which NaN would not convert to.
+    guard hostReadable("item") != nil else { return S.dtype == .bool ? S(.bool(false)) : S(.double(.nan)) }
     guard elementCount == 1 else {
       Dispatch.reporting {
         throw ApusError(.shape, "only a tensor of one element is an item", operation: "item", operands: [type])

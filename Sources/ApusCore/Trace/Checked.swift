@@ -68,7 +68,11 @@ enum UserFrame {
     guard let stack = try? Backtrace.capture(limit: 48).symbolicated() else { return nil }
     for frame in stack.frames {
       guard let symbol = frame.symbol, let source = symbol.sourceLocation else { continue }
-      if source.path.contains("Sources/Apus") || source.path.hasPrefix("/<compiler") { continue }
+      if source.path.contains("Sources/Apus") || source.path.contains("<compiler")
+        || source.path.contains("swift-generated-sources")
+      {
+        continue
+      }
       let name = source.path.split(separator: "/").suffix(2).joined(separator: "/")
       if source.line > 0 { return "\(name):\(source.line)" }
     }

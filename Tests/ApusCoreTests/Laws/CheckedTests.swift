@@ -91,14 +91,18 @@ import Testing
     #expect(error { _ = Tensor.ones([4]).gathered(Tensor([0, 9])).sum().item() }?.message.contains("9") == true)
   }
 
-  @Test("sizes that memory can't hold are errors", arguments: [[1 << 62], [1 << 31, 1 << 31], [1 << 40, 1 << 40], [1 << 45]])
+  @Test(
+    "sizes that memory can't hold are errors",
+    arguments: [[1 << 62], [1 << 31, 1 << 31], [1 << 40, 1 << 40], [1 << 45]])
   func enormous(_ sizes: [Int]) throws {
     let shape = Shape(sizes)
     #expect(error { _ = Tensor.zeros(shape) }?.kind == .memory)
     #expect(error { _ = Tensor.uniform(shape) }?.kind == .memory)
     #expect(error { _ = Tensor.zeros([1]).broadcast(to: shape) + 1 }?.kind == .memory)
     #expect(throws: ApusError.self) { try Storage(TensorType(.float32, shape)) }
-    #expect(throws: ApusError.self) { try Tensor(bytes: UnsafeRawBufferPointer(start: nil, count: 0), type: TensorType(.uint8, shape)) }
+    #expect(throws: ApusError.self) {
+      try Tensor(bytes: UnsafeRawBufferPointer(start: nil, count: 0), type: TensorType(.uint8, shape))
+    }
   }
 
   @Test("outside checked the same message ends the process")

@@ -37,7 +37,9 @@ private struct Model {
     }
   }
 
-  func reduced(_ axes: [Int], keepDims: Bool, _ initial: Double, _ combine: @escaping (Double, Double) -> Double) -> Model {
+  func reduced(_ axes: [Int], keepDims: Bool, _ initial: Double, _ combine: @escaping (Double, Double) -> Double)
+    -> Model
+  {
     let kept = shape.indices.filter { !axes.contains($0) }
     let target = keepDims ? shape.indices.map { axes.contains($0) ? 1 : shape[$0] } : kept.map { shape[$0] }
     let all = Self.indices(shape)
@@ -116,8 +118,12 @@ private struct Model {
     check(select(c .> 0, c, d), combined { $0 > 0 ? $0 : $1 }, "select \(first) \(second)")
     // The gradient of a broadcast operand has the operand's own shape.
     let gradients = gradient(at: c, d) { ($0 + $1 * 2).sum() }
-    check(gradients.0, Model(first) { _ in Double(target.reduce(1, *) / Swift.max(first.reduce(1, *), 1)) }, "gradient of the first")
-    check(gradients.1, Model(second) { _ in Double(2 * (target.reduce(1, *) / Swift.max(second.reduce(1, *), 1))) }, "gradient of the second")
+    check(
+      gradients.0, Model(first) { _ in Double(target.reduce(1, *) / Swift.max(first.reduce(1, *), 1)) },
+      "gradient of the first")
+    check(
+      gradients.1, Model(second) { _ in Double(2 * (target.reduce(1, *) / Swift.max(second.reduce(1, *), 1))) },
+      "gradient of the second")
   }
 
   @Test("reductions over any axes", arguments: 0..<200)
@@ -130,9 +136,12 @@ private struct Model {
     let keepDims = draw.bool()
     // Negative axes count from the end.
     let given = axes.map { draw.bool() ? $0 : $0 - shape.count }
-    check(x.sum(axes: given, keepDims: keepDims), model.reduced(axes, keepDims: keepDims, 0, +), "sum of \(shape) over \(axes)")
     check(
-      x.product(axes: given, keepDims: keepDims), model.reduced(axes, keepDims: keepDims, 1, *), "product of \(shape) over \(axes)")
+      x.sum(axes: given, keepDims: keepDims), model.reduced(axes, keepDims: keepDims, 0, +),
+      "sum of \(shape) over \(axes)")
+    check(
+      x.product(axes: given, keepDims: keepDims), model.reduced(axes, keepDims: keepDims, 1, *),
+      "product of \(shape) over \(axes)")
     let isEmpty = axes.contains { shape[$0] == 0 }
     if isEmpty {
       #expect(throws: ApusError.self) { try checked { x.max(axes: given, keepDims: keepDims) } }
@@ -172,7 +181,9 @@ private struct Model {
     let flipped = Set(shape.indices.filter { _ in draw.bool() })
     check(
       flipped.reduce(x) { $0.reversed($1) },
-      Model(shape) { index in model.at(index.indices.map { flipped.contains($0) ? shape[$0] - 1 - index[$0] : index[$0] }) },
+      Model(shape) { index in
+        model.at(index.indices.map { flipped.contains($0) ? shape[$0] - 1 - index[$0] : index[$0] })
+      },
       "reversed \(flipped)")
     let starts = shape.map { draw.int(0...$0) }
     let stops = zip(starts, shape).map { draw.int($0...$1) }
@@ -244,7 +255,8 @@ private struct Model {
       sources.append(Array(0..<size))
       target.append(size)
     }
-    let kept = indices.indices.filter { if case .at = indices[$0] { false } else { true } } + Array(indices.count..<shape.count)
+    let kept =
+      indices.indices.filter { if case .at = indices[$0] { false } else { true } } + Array(indices.count..<shape.count)
     check(
       x[indices],
       Model(target) { index in

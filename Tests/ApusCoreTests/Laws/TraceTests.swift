@@ -19,7 +19,9 @@ import Testing
     #expect(try function(Tensor([1.0])).toArray() == [3])
     let leaked = try #require(box.tensor)
     #expect(leaked.isSymbolic)
-    for misuse in [{ leaked + 1 }, { Tensor([1.0]) * leaked }, { try function(leaked) }, { leaked[0] }] as [() throws -> Tensor] {
+    for misuse in [{ leaked + 1 }, { Tensor([1.0]) * leaked }, { try function(leaked) }, { leaked[0] }]
+      as [() throws -> Tensor]
+    {
       let error = #expect(throws: ApusError.self) { try checked { try misuse() } }
       #expect(error?.kind == .trace, "\(String(describing: error))")
     }
