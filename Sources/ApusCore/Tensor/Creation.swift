@@ -158,6 +158,8 @@ extension Tensor {
     guard let host = hostReadable("toArray") else { return [] }
     let plain = host.dtype == S.dtype ? host : outsideTrace { host.detached().cast(to: S.dtype) }
     let whole = plain.contiguous()
+    // The cast itself may have failed: at the operation limit of a `checked` block.
+    guard whole.storage.isConcrete else { return [] }
     let count = whole.elementCount
     return withExtendedLifetime(whole) {
       Array(UnsafeBufferPointer(start: UnsafePointer(whole.storage.pointer(as: S.self)), count: count))
@@ -169,15 +171,16 @@ extension Tensor {
 
   /// The only element. Traps (records in `checked`) unless there is exactly one.
   public func item<S: TensorScalar>(as: S.Type) -> S {
-    // NaN, 0, or false, which NaN would not convert to.
-    guard hostReadable("item") != nil else { return S.dtype == .bool ? S(.bool(false)) : S(.double(.nan)) }
+    // NaN, 0 or false.
+    let nothing = S(S.dtype.isFloatingPoint ? .double(.nan) : .int(0))
+    guard hostReadable("item") != nil else { return nothing }
     guard elementCount == 1 else {
       Dispatch.reporting {
         throw ApusError(.shape, "only a tensor of one element is an item", operation: "item", operands: [type])
       }
-      return S(.double(.nan))
+      return nothing
     }
-    return toArray(of: S.self)[0]
+    return toArray(of: S.self).first ?? nothing
   }
   public func item() -> Double { item(as: Double.self) }
 
