@@ -20,9 +20,10 @@ let package = Package(
   targets: [
     // Leaf C: memory and thread context, vector kernels, shims around system libraries, built-in data.
     c("CApus"),
-    c("CKernels", links: ["gomp", "m"]),
-    c("COneDNN", links: ["dnnl", "gomp"]),
-    c("CBLAS", links: ["openblas", "gomp"]),
+    c("COpenMP", links: ["dl"]),
+    c("CKernels", links: ["m"], dependencies: ["COpenMP"]),
+    c("COneDNN", links: ["dl"], dependencies: ["COpenMP"]),
+    c("CBLAS", links: ["dl"], dependencies: ["COpenMP"]),
     c("CPNG", links: ["png"]),
     c("CZlib", links: ["z"]),
     c("CRows"),

@@ -1,15 +1,10 @@
 #include "apus_blas.h"
 
 #include <cblas.h>
+#include <copenmp.h>
+#include <dlfcn.h>
 #include <limits.h>
-
-// The OpenMP run-time's entry points, called directly: the Swift toolchain's clang brings no OpenMP of its own.
-void GOMP_parallel(void (*body)(void *), void *context, unsigned threads, unsigned flags);
-int omp_get_max_threads(void);
-int omp_get_num_threads(void);
-int omp_get_thread_num(void);
-void omp_set_num_threads(int count);
-int omp_in_parallel(void);
+#include <pthread.h>
 
 /// Below this much work in one product, a batch is spread over threads product by product.
 static const double kWholeTeamWork = 4e6;
@@ -21,13 +16,28 @@ const char *apus_blas_message(apus_blas_status status) {
     case APUS_BLAS_OK: return "no error";
     case APUS_BLAS_BAD_SIZE:
       return "a matrix size or leading dimension is negative, shorter than its row, or above 2147483647";
+    case APUS_BLAS_MISSING: return "OpenBLAS can't be loaded (Debian: install libopenblas0-openmp)";
   }
   return "unknown status";
 }
 
-void apus_blas_set_threads(int count) {
-  if (count < 1) count = 1;
-  openblas_set_num_threads(count);
+// Loaded when it is first needed, for the same reasons as oneDNN.
+static struct {
+  __typeof__(&cblas_sgemm) sgemm;
+  __typeof__(&cblas_dgemm) dgemm;
+} blas;
+
+static void load(void) {
+  void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) return;
+  blas.sgemm = (__typeof__(blas.sgemm))dlsym(library, "cblas_sgemm");
+  blas.dgemm = (__typeof__(blas.dgemm))dlsym(library, "cblas_dgemm");
+}
+
+static bool isLoaded(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, load);
+  return blas.sgemm != NULL && blas.dgemm != NULL;
 }
 
 static bool fits(int64_t value) { return value >= 0 && value <= INT_MAX; }
@@ -38,8 +48,6 @@ static bool gemmFits(
       && ldb >= (tb ? k : n) && ldc >= n;
 }
 
-#define BLAS_NAME_(prefix, name) cblas_##prefix##name
-#define BLAS_NAME(prefix, name) BLAS_NAME_(prefix, name)
 #define SHIM_NAME_(prefix, name) apus_blas_##prefix##name
 #define SHIM_NAME(prefix, name) SHIM_NAME_(prefix, name)
 #define LOCAL_NAME_(prefix, name) prefix##name

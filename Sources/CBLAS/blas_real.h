@@ -15,17 +15,9 @@ static void LOCAL_NAME(PREFIX, product)(
     LOCAL_NAME(PREFIX, scale)(m, n, beta, c, ldc);
     return;
   }
-  BLAS_NAME(PREFIX, gemm)(
+  blas.LOCAL_NAME(PREFIX, gemm)(
       CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, a,
       (int)lda, b, (int)ldb, beta, c, (int)ldc);
-}
-
-apus_blas_status SHIM_NAME(PREFIX, gemm)(
-    bool ta, bool tb, int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t lda, const REAL *b,
-    int64_t ldb, REAL beta, REAL *c, int64_t ldc) {
-  if (!gemmFits(ta, tb, m, n, k, lda, ldb, ldc)) return APUS_BLAS_BAD_SIZE;
-  LOCAL_NAME(PREFIX, product)(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  return APUS_BLAS_OK;
 }
 
 typedef struct {
@@ -45,7 +37,7 @@ static void LOCAL_NAME(PREFIX, part)(const LOCAL_NAME(PREFIX, Batch) * batch, in
 
 static void LOCAL_NAME(PREFIX, parallelPart)(void *context) {
   const LOCAL_NAME(PREFIX, Batch) *batch = context;
-  int64_t threads = omp_get_num_threads(), index = omp_get_thread_num();
+  int64_t threads = apus_omp.num_threads(), index = apus_omp.thread_num();
   LOCAL_NAME(PREFIX, part)(batch, batch->count * index / threads, batch->count * (index + 1) / threads);
 }
 
@@ -53,31 +45,15 @@ apus_blas_status SHIM_NAME(PREFIX, gemm_batch)(
     int64_t count, bool ta, bool tb, int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t lda,
     int64_t strideA, const REAL *b, int64_t ldb, int64_t strideB, REAL beta, REAL *c, int64_t ldc, int64_t strideC) {
   if (count < 0 || !gemmFits(ta, tb, m, n, k, lda, ldb, ldc)) return APUS_BLAS_BAD_SIZE;
+  if (count > 0 && m > 0 && n > 0 && k > 0 && !isLoaded()) return APUS_BLAS_MISSING;
   LOCAL_NAME(PREFIX, Batch) batch = {count,   m,       n,     k,    lda, ldb, ldc, strideA,
                                      strideB, strideC, alpha, beta, a,   b,   c,   ta, tb};
   double work = (double)m * (double)n * (double)(k > 0 ? k : 1);
-  int threads = omp_get_max_threads();
-  if (threads > 1 && count > 1 && work < kWholeTeamWork && work * (double)count > kForkWork && !omp_in_parallel()) {
-    GOMP_parallel(LOCAL_NAME(PREFIX, parallelPart), &batch, count < threads ? (unsigned)count : (unsigned)threads, 0);
+  int threads = apus_omp.max_threads();
+  if (threads > 1 && count > 1 && work < kWholeTeamWork && work * (double)count > kForkWork && !apus_omp.in_parallel()) {
+    apus_omp.parallel(LOCAL_NAME(PREFIX, parallelPart), &batch, count < threads ? (unsigned)count : (unsigned)threads, 0);
   } else {
     LOCAL_NAME(PREFIX, part)(&batch, 0, count);
   }
-  return APUS_BLAS_OK;
-}
-
-apus_blas_status SHIM_NAME(PREFIX, gemv)(
-    bool transpose, int64_t m, int64_t n, REAL alpha, const REAL *a, int64_t lda, const REAL *x, int64_t incx,
-    REAL beta, REAL *y, int64_t incy) {
-  if (!fits(m) || !fits(n) || !fits(lda) || lda < n || !fits(incx) || !fits(incy) || incx < 1 || incy < 1) {
-    return APUS_BLAS_BAD_SIZE;
-  }
-  int64_t outputs = transpose ? n : m, inputs = transpose ? m : n;
-  if (outputs == 0) return APUS_BLAS_OK;
-  // Some versions multiply by a beta of 0, which keeps NaN: scale here, then only accumulate.
-  LOCAL_NAME(PREFIX, scale)(outputs, 1, beta, y, incy);
-  if (inputs == 0 || alpha == 0) return APUS_BLAS_OK;
-  BLAS_NAME(PREFIX, gemv)(
-      CblasRowMajor, transpose ? CblasTrans : CblasNoTrans, (int)m, (int)n, alpha, a, (int)lda, x, (int)incx, 1, y,
-      (int)incy);
   return APUS_BLAS_OK;
 }

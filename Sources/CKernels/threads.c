@@ -1,7 +1,8 @@
-// Parallel ranges on libgomp's team, and the one compute thread that owns the team.
+// Parallel ranges on libgomp's team, and the two threads that own one: the program's first, and one for all others.
 #define _GNU_SOURCE
 #include "internal.h"
 
+#include <copenmp.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,14 +10,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-// libgomp's entry points, called directly: the toolchain has no -fopenmp, and sharing the team of the other OpenMP
-// users in the process avoids a second pool fighting its spinning workers.
-extern void GOMP_parallel(void (*function)(void *), void *data, unsigned threads, unsigned flags);
-extern int omp_get_thread_num(void);
-extern int omp_get_num_threads(void);
-extern int omp_get_max_threads(void);
-extern void omp_set_num_threads(int);
 
 static _Atomic int wanted_threads = 0;  // 0: not set yet
 static _Thread_local int team_depth = 0;
@@ -26,7 +19,7 @@ static _Thread_local bool is_compute_thread = false;
 int ck_threads(void) {
   int count = atomic_load_explicit(&wanted_threads, memory_order_relaxed);
   if (count > 0) return count;
-  int found = omp_get_max_threads(), unset = 0;
+  int found = apus_omp.max_threads(), unset = 0;
   if (found < 1) found = 1;
   return atomic_compare_exchange_strong(&wanted_threads, &unset, found) ? found : unset;
 }
@@ -38,7 +31,7 @@ void ck_team_enter(void) {
   // Other OpenMP code called in the section (matrix products, convolutions) takes its team size from here.
   int count = ck_threads();
   if (team_size != count) {
-    omp_set_num_threads(count);
+    apus_omp.set_num_threads(count);
     team_size = count;
   }
 }
@@ -58,8 +51,8 @@ struct range_job {
 
 static void run_parts(void *data) {
   const struct range_job *job = data;
-  int64_t team = omp_get_num_threads();
-  for (int64_t part = omp_get_thread_num(); part < job->parts; part += team) {
+  int64_t team = apus_omp.num_threads();
+  for (int64_t part = apus_omp.thread_num(); part < job->parts; part += team) {
     int64_t begin = part * job->chunk;
     int64_t end = CK_MIN(begin + job->chunk, job->total);
     if (begin < end) job->body(job->context, begin, end);
@@ -79,7 +72,7 @@ void ck_parallel_for(int64_t total, int64_t grain, ck_range_body body, void *con
   struct range_job job = {body, context, total, chunk, parts};
   int depth = team_depth;
   team_depth = 0;  // what a body calls runs where it is called
-  GOMP_parallel(run_parts, &job, (unsigned)parts, 0);
+  apus_omp.parallel(run_parts, &job, (unsigned)parts, 0);
   team_depth = depth;
 }
 
@@ -158,13 +151,27 @@ static void start_worker(void) {
   pthread_detach(thread);
 }
 
+static bool is_main_thread(void) {
+  static _Thread_local int known = 0;  // 1: no, 2: yes
+  if (known == 0) known = syscall(SYS_gettid) == getpid() ? 2 : 1;
+  return known == 2;
+}
+
 void ck_compute_run(void (*function)(void *), void *context) {
-  if (is_compute_thread) {
+  if (is_compute_thread || team_depth > 0) {
     function(context);
     return;
   }
-  pthread_once(&started, start_worker);
   pthread_mutex_lock(&callers);
+  if (is_main_thread()) {
+    // No hand-over: a third busy thread would fight the team of two on a machine of two cores.
+    ck_team_enter();
+    function(context);
+    ck_team_exit();
+    pthread_mutex_unlock(&callers);
+    return;
+  }
+  pthread_once(&started, start_worker);
   if (have_worker) {
     posted_function = function;
     posted_context = context;

@@ -4,8 +4,6 @@
 
 #include "internal.h"
 
-int omp_get_max_threads(void);
-
 // A hash table whose entries also hang in one list, most recently used first.
 
 typedef struct Entry {
@@ -29,7 +27,7 @@ OpKey dnnKey(int family, int kind) {
   key.family = family;
   key.kind = kind;
   // Kernels are cut for a number of threads when they are made.
-  key.threads = omp_get_max_threads();
+  key.threads = apus_omp.max_threads();
   return key;
 }
 

@@ -79,15 +79,15 @@ static dnnl_status_t describeKind(
 #if APUS_DNN_V3
   switch (kind) {
     case APUS_DNN_CONV_BACKWARD_INPUT:
-      return dnnl_convolution_backward_data_primitive_desc_create(
-          result, dnnEngine(), algorithm, input, weights, output, strides, dilations, before, after, hint, attributes);
+      return dnn.convolution_backward_data_primitive_desc_create(
+          result, dnnEngine, algorithm, input, weights, output, strides, dilations, before, after, hint, attributes);
     case APUS_DNN_CONV_BACKWARD_WEIGHTS:
-      return dnnl_convolution_backward_weights_primitive_desc_create(
-          result, dnnEngine(), algorithm, input, weights, bias, output, strides, dilations, before, after, hint,
+      return dnn.convolution_backward_weights_primitive_desc_create(
+          result, dnnEngine, algorithm, input, weights, bias, output, strides, dilations, before, after, hint,
           attributes);
     default:
-      return dnnl_convolution_forward_primitive_desc_create(
-          result, dnnEngine(), use, algorithm, input, weights, bias, output, strides, dilations, before, after,
+      return dnn.convolution_forward_primitive_desc_create(
+          result, dnnEngine, use, algorithm, input, weights, bias, output, strides, dilations, before, after,
           attributes);
   }
 #else
@@ -95,19 +95,19 @@ static dnnl_status_t describeKind(
   dnnl_status_t status;
   switch (kind) {
     case APUS_DNN_CONV_BACKWARD_INPUT:
-      status = dnnl_dilated_convolution_backward_data_desc_init(
+      status = dnn.dilated_convolution_backward_data_desc_init(
           &operation, algorithm, input, weights, output, strides, dilations, before, after);
       break;
     case APUS_DNN_CONV_BACKWARD_WEIGHTS:
-      status = dnnl_dilated_convolution_backward_weights_desc_init(
+      status = dnn.dilated_convolution_backward_weights_desc_init(
           &operation, algorithm, input, weights, bias, output, strides, dilations, before, after);
       break;
     default:
-      status = dnnl_dilated_convolution_forward_desc_init(
+      status = dnn.dilated_convolution_forward_desc_init(
           &operation, use, algorithm, input, weights, bias, output, strides, dilations, before, after);
   }
   if (status != dnnl_success) return status;
-  return dnnl_primitive_desc_create(result, &operation, attributes, dnnEngine(), hint);
+  return dnn.primitive_desc_create(result, &operation, attributes, dnnEngine, hint);
 #endif
 }
 
@@ -124,7 +124,7 @@ static apus_dnn_status describeHint(const apus_dnn_conv *c, const Sizes *sizes, 
         APUS_DNN_CONV_TRAINING, c, input.ref, weights.ref, NULL, output.ref, NULL, attributes, result);
     status = dnnCheck(made, "convolution");
   }
-  if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
+  if (attributes != NULL) dnn.primitive_attr_destroy(attributes);
   dnnOperandDestroy(&input);
   dnnOperandDestroy(&weights);
   dnnOperandDestroy(&output);
@@ -167,8 +167,8 @@ static apus_dnn_status compile(
       status = dnnOpCreate(descriptor, backwardWeights, biased ? 4 : 3, result);
     }
   }
-  if (hint != NULL) dnnl_primitive_desc_destroy(hint);
-  if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
+  if (hint != NULL) dnn.primitive_desc_destroy(hint);
+  if (attributes != NULL) dnn.primitive_attr_destroy(attributes);
   apus_dnn_layout_release(bias);
   dnnOperandDestroy(&input);
   dnnOperandDestroy(&weights);

@@ -1,6 +1,7 @@
 #ifndef APUS_CONEDNN_INTERNAL_H
 #define APUS_CONEDNN_INTERNAL_H
 
+#include <copenmp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdatomic.h>
 
@@ -17,6 +18,34 @@ typedef const_dnnl_memory_desc_t MemoryRef;
 typedef const dnnl_memory_desc_t *MemoryRef;
 #define MEMORY_REF(layout) (&(layout)->memory)
 #endif
+
+// The functions of the library used here. It is loaded when it is first needed, not with the program: a program that
+// never multiplies large matrices starts without it, and libgomp comes in by openmp.c's door.
+#define DNN_COMMON(F) \
+  F(engine_create) F(stream_create) F(version) F(memory_create) F(memory_destroy) F(memory_get_memory_desc) \
+  F(memory_set_data_handle) F(memory_desc_equal) F(memory_desc_get_size) F(post_ops_append_eltwise) F(post_ops_create) \
+  F(post_ops_destroy) F(primitive_attr_create) F(primitive_attr_destroy) F(primitive_attr_set_post_ops) \
+  F(primitive_attr_set_scratchpad_mode) F(primitive_create) F(primitive_destroy) F(primitive_execute) \
+  F(primitive_desc_destroy) F(primitive_desc_query) F(primitive_desc_query_md) F(reorder_primitive_desc_create)
+#if APUS_DNN_V3
+#define DNN_FUNCTIONS(F) \
+  DNN_COMMON(F) F(memory_desc_clone) F(memory_desc_create_with_strides) F(memory_desc_create_with_tag) \
+  F(memory_desc_destroy) F(memory_desc_query) F(matmul_primitive_desc_create) F(convolution_forward_primitive_desc_create) \
+  F(convolution_backward_data_primitive_desc_create) F(convolution_backward_weights_primitive_desc_create)
+#else
+#define DNN_FUNCTIONS(F) \
+  DNN_COMMON(F) F(memory_desc_init_by_strides) F(memory_desc_init_by_tag) F(primitive_desc_create) F(matmul_desc_init) \
+  F(dilated_convolution_forward_desc_init) F(dilated_convolution_backward_data_desc_init) \
+  F(dilated_convolution_backward_weights_desc_init)
+#endif
+
+struct DnnLibrary {
+#define FIELD(name) __typeof__(&dnnl_##name) name;
+  DNN_FUNCTIONS(FIELD)
+#undef FIELD
+};
+/// Filled in by `dnnReady`.
+extern struct DnnLibrary dnn;
 
 struct apus_dnn_layout {
   atomic_int references;
@@ -64,7 +93,12 @@ apus_dnn_status dnnFail(apus_dnn_status status, const char *format, ...) __attri
 /// Turns the library's status into ours, recording "what: why".
 apus_dnn_status dnnCheck(dnnl_status_t status, const char *what);
 
-dnnl_engine_t dnnEngine(void);
+/// Loads the library. Everything that makes a layout or a set of attributes calls it first; other functions are only
+/// reached with what those made.
+apus_dnn_status dnnReady(void);
+// They hold no state on a CPU with OpenMP: one of each serves every thread, for ever.
+extern dnnl_engine_t dnnEngine;
+extern dnnl_stream_t dnnStream;
 
 /// Takes a copy of a library descriptor.
 apus_dnn_status dnnLayoutFrom(MemoryRef memory, apus_dnn_layout_t *result);

@@ -32,11 +32,11 @@ static uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * 0x9
 #if APUS_DNN_V3
 static int queryInt(MemoryRef memory, dnnl_query_t what) {
   int value = 0;
-  return dnnl_memory_desc_query(memory, what, &value) == dnnl_success ? value : 0;
+  return dnn.memory_desc_query(memory, what, &value) == dnnl_success ? value : 0;
 }
 static const int64_t *queryDims(MemoryRef memory, dnnl_query_t what) {
   dnnl_dims_t *value = NULL;
-  return dnnl_memory_desc_query(memory, what, &value) == dnnl_success ? *value : NULL;
+  return dnn.memory_desc_query(memory, what, &value) == dnnl_success ? *value : NULL;
 }
 #endif
 
@@ -48,7 +48,7 @@ static void describe(struct apus_dnn_layout *layout) {
   bool blocked;
 #if APUS_DNN_V3
   dnnl_format_kind_t format = dnnl_format_kind_undef;
-  dnnl_memory_desc_query(memory, dnnl_query_format_kind, &format);
+  dnn.memory_desc_query(memory, dnnl_query_format_kind, &format);
   blocked = format == dnnl_blocked;
   layout->rank = queryInt(memory, dnnl_query_ndims_s32);
   dims = queryDims(memory, dnnl_query_dims);
@@ -67,7 +67,7 @@ static void describe(struct apus_dnn_layout *layout) {
   blocks = memory->format_desc.blocking.inner_blks;
   blockDims = memory->format_desc.blocking.inner_idxs;
 #endif
-  layout->bytes = dnnl_memory_desc_get_size(memory);
+  layout->bytes = dnn.memory_desc_get_size(memory);
   layout->strided = blocked && blockCount == 0;
   layout->plain = layout->strided;
   layout->hash = mix(mix(1469598103934665603u, (uint64_t)layout->rank), layout->bytes);
@@ -102,7 +102,7 @@ apus_dnn_status dnnLayoutFrom(MemoryRef memory, apus_dnn_layout_t *result) {
   struct apus_dnn_layout *layout = calloc(1, sizeof *layout);
   if (layout == NULL) return dnnFail(APUS_DNN_OUT_OF_MEMORY, "layout: out of memory");
 #if APUS_DNN_V3
-  dnnl_status_t status = dnnl_memory_desc_clone(&layout->memory, memory);
+  dnnl_status_t status = dnn.memory_desc_clone(&layout->memory, memory);
   if (status != dnnl_success) {
     free(layout);
     return dnnCheck(status, "layout");
@@ -118,17 +118,19 @@ apus_dnn_status dnnLayoutFrom(MemoryRef memory, apus_dnn_layout_t *result) {
 
 void dnnDescriptorDestroy(dnnl_memory_desc_t *memory) {
 #if APUS_DNN_V3
-  dnnl_memory_desc_destroy(*memory);
+  dnn.memory_desc_destroy(*memory);
 #else
   (void)memory;
 #endif
 }
 
 apus_dnn_status dnnDescriptorAny(int rank, const int64_t *dims, dnnl_memory_desc_t *result) {
+  apus_dnn_status ready = dnnReady();
+  if (ready != APUS_DNN_OK) return ready;
 #if APUS_DNN_V3
-  return dnnCheck(dnnl_memory_desc_create_with_tag(result, rank, dims, dnnl_f32, dnnl_format_tag_any), "layout");
+  return dnnCheck(dnn.memory_desc_create_with_tag(result, rank, dims, dnnl_f32, dnnl_format_tag_any), "layout");
 #else
-  return dnnCheck(dnnl_memory_desc_init_by_tag(result, rank, dims, dnnl_f32, dnnl_format_tag_any), "layout");
+  return dnnCheck(dnn.memory_desc_init_by_tag(result, rank, dims, dnnl_f32, dnnl_format_tag_any), "layout");
 #endif
 }
 
@@ -159,12 +161,14 @@ apus_dnn_status apus_dnn_layout_create(
       return dnnFail(APUS_DNN_INVALID, "layout: more elements than memory can hold");
     }
   }
+  apus_dnn_status ready = dnnReady();
+  if (ready != APUS_DNN_OK) return ready;
   const int64_t *chosen = strides != NULL ? strides : rowMajor;
   dnnl_memory_desc_t memory;
 #if APUS_DNN_V3
-  dnnl_status_t status = dnnl_memory_desc_create_with_strides(&memory, rank, dims, dnnl_f32, chosen);
+  dnnl_status_t status = dnn.memory_desc_create_with_strides(&memory, rank, dims, dnnl_f32, chosen);
 #else
-  dnnl_status_t status = dnnl_memory_desc_init_by_strides(&memory, rank, dims, dnnl_f32, chosen);
+  dnnl_status_t status = dnn.memory_desc_init_by_strides(&memory, rank, dims, dnnl_f32, chosen);
 #endif
   if (status != dnnl_success) return dnnCheck(status, "layout");
   return takeDescriptor(&memory, result);
@@ -179,12 +183,14 @@ apus_dnn_status apus_dnn_layout_channels(const int64_t dims[4], int64_t block, a
   if (block != 8 && block != 16) {
     return dnnFail(APUS_DNN_UNSUPPORTED, "layout: no blocks of %lld channels", (long long)block);
   }
+  apus_dnn_status ready = dnnReady();
+  if (ready != APUS_DNN_OK) return ready;
   dnnl_format_tag_t tag = block == 8 ? dnnl_aBcd8b : dnnl_aBcd16b;
   dnnl_memory_desc_t memory;
 #if APUS_DNN_V3
-  dnnl_status_t status = dnnl_memory_desc_create_with_tag(&memory, 4, dims, dnnl_f32, tag);
+  dnnl_status_t status = dnn.memory_desc_create_with_tag(&memory, 4, dims, dnnl_f32, tag);
 #else
-  dnnl_status_t status = dnnl_memory_desc_init_by_tag(&memory, 4, dims, dnnl_f32, tag);
+  dnnl_status_t status = dnn.memory_desc_init_by_tag(&memory, 4, dims, dnnl_f32, tag);
 #endif
   if (status != dnnl_success) return dnnCheck(status, "layout");
   return takeDescriptor(&memory, result);
@@ -204,7 +210,7 @@ void apus_dnn_layout_release(apus_dnn_layout_t layout) {
 bool apus_dnn_layout_equal(apus_dnn_layout_t a, apus_dnn_layout_t b) {
   if (a == b) return true;
   if (a == NULL || b == NULL || a->hash != b->hash) return false;
-  return dnnl_memory_desc_equal(MEMORY_REF(a), MEMORY_REF(b)) != 0;
+  return dnn.memory_desc_equal(MEMORY_REF(a), MEMORY_REF(b)) != 0;
 }
 
 size_t apus_dnn_layout_bytes(apus_dnn_layout_t layout) { return layout->bytes; }

@@ -36,13 +36,13 @@ static apus_dnn_status compileMatmul(const OpKey *key, apus_dnn_op_t *result) {
   if (status == APUS_DNN_OK) {
     MemoryRef biasRef = bias != NULL ? MEMORY_REF(bias) : NULL;
 #if APUS_DNN_V3
-    dnnl_status_t made = dnnl_matmul_primitive_desc_create(
-        &descriptor, dnnEngine(), MEMORY_REF(a), b.ref, biasRef, MEMORY_REF(output), attributes);
+    dnnl_status_t made = dnn.matmul_primitive_desc_create(
+        &descriptor, dnnEngine, MEMORY_REF(a), b.ref, biasRef, MEMORY_REF(output), attributes);
 #else
     dnnl_matmul_desc_t operation;
-    dnnl_status_t made = dnnl_matmul_desc_init(&operation, MEMORY_REF(a), b.ref, biasRef, MEMORY_REF(output));
+    dnnl_status_t made = dnn.matmul_desc_init(&operation, MEMORY_REF(a), b.ref, biasRef, MEMORY_REF(output));
     if (made == dnnl_success) {
-      made = dnnl_primitive_desc_create(&descriptor, &operation, attributes, dnnEngine(), NULL);
+      made = dnn.primitive_desc_create(&descriptor, &operation, attributes, dnnEngine, NULL);
     }
 #endif
     status = dnnCheck(made, "matmul");
@@ -52,7 +52,7 @@ static apus_dnn_status compileMatmul(const OpKey *key, apus_dnn_op_t *result) {
     static const int biased[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST};
     status = dnnOpCreate(descriptor, bias != NULL ? biased : plain, bias != NULL ? 4 : 3, result);
   }
-  if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
+  if (attributes != NULL) dnn.primitive_attr_destroy(attributes);
   apus_dnn_layout_release(bias);
   dnnOperandDestroy(&b);
   return status;

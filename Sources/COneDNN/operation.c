@@ -3,33 +3,17 @@
 
 #include "internal.h"
 
-int omp_get_max_threads(void);
-void omp_set_num_threads(int count);
-
 int apus_dnn_use_threads(int count) {
-  int before = omp_get_max_threads();
-  if (count >= 1 && count != before) omp_set_num_threads(count);
+  int before = apus_omp.max_threads();
+  if (count >= 1 && count != before) apus_omp.set_num_threads(count);
   return before;
 }
 
 int apus_dnn_version(void) {
-  const dnnl_version_t *version = dnnl_version();
+  if (dnnReady() != APUS_DNN_OK) return 0;
+  const dnnl_version_t *version = dnn.version();
   return version->major * 10000 + version->minor * 100 + version->patch;
 }
-
-// The engine and the stream hold no state on a CPU with OpenMP: one of each serves every thread, for ever.
-static dnnl_engine_t sharedEngine;
-static dnnl_stream_t sharedStream;
-
-__attribute__((constructor)) static void makeEngine(void) {
-  if (dnnl_engine_create(&sharedEngine, dnnl_cpu, 0) != dnnl_success) {
-    sharedEngine = NULL;
-  } else if (dnnl_stream_create(&sharedStream, sharedEngine, dnnl_stream_default_flags) != dnnl_success) {
-    sharedStream = NULL;
-  }
-}
-
-dnnl_engine_t dnnEngine(void) { return sharedEngine; }
 
 apus_dnn_op_t apus_dnn_op_retain(apus_dnn_op_t op) {
   atomic_fetch_add_explicit(&op->references, 1, memory_order_relaxed);
@@ -39,10 +23,10 @@ apus_dnn_op_t apus_dnn_op_retain(apus_dnn_op_t op) {
 void apus_dnn_op_release(apus_dnn_op_t op) {
   if (op == NULL || atomic_fetch_sub_explicit(&op->references, 1, memory_order_acq_rel) != 1) return;
   for (int i = 0; i <= op->count; i++) {
-    if (op->memories[i] != NULL) dnnl_memory_destroy(op->memories[i]);
+    if (op->memories[i] != NULL) dnn.memory_destroy(op->memories[i]);
   }
   for (int i = 0; i < op->count; i++) apus_dnn_layout_release(op->layouts[i]);
-  if (op->primitive != NULL) dnnl_primitive_destroy(op->primitive);
+  if (op->primitive != NULL) dnn.primitive_destroy(op->primitive);
   free(op);
 }
 
@@ -55,13 +39,12 @@ apus_dnn_layout_t apus_dnn_op_layout(apus_dnn_op_t op, int operand) {
 }
 
 apus_dnn_status dnnAttributes(int64_t post, dnnl_primitive_attr_t *result) {
-  if (sharedEngine == NULL || sharedStream == NULL) {
-    return dnnFail(APUS_DNN_FAILED, "oneDNN could not make its CPU engine");
-  }
+  apus_dnn_status ready = dnnReady();
+  if (ready != APUS_DNN_OK) return ready;
   dnnl_primitive_attr_t attributes;
-  dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
+  dnnl_status_t status = dnn.primitive_attr_create(&attributes);
   if (status != dnnl_success) return dnnCheck(status, "attributes");
-  status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
+  status = dnn.primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
   dnnl_alg_kind_t algorithm = dnnl_alg_kind_undef;
   switch (post) {
     case APUS_DNN_POST_NONE: break;
@@ -69,24 +52,24 @@ apus_dnn_status dnnAttributes(int64_t post, dnnl_primitive_attr_t *result) {
     case APUS_DNN_POST_GELU_TANH: algorithm = dnnl_eltwise_gelu_tanh; break;
     case APUS_DNN_POST_GELU_ERF: algorithm = dnnl_eltwise_gelu_erf; break;
     default:
-      dnnl_primitive_attr_destroy(attributes);
+      dnn.primitive_attr_destroy(attributes);
       return dnnFail(APUS_DNN_INVALID, "no post-operation has the number %lld", (long long)post);
   }
   if (status == dnnl_success && algorithm != dnnl_alg_kind_undef) {
     dnnl_post_ops_t chain;
-    status = dnnl_post_ops_create(&chain);
+    status = dnn.post_ops_create(&chain);
     if (status == dnnl_success) {
 #if APUS_DNN_V3
-      status = dnnl_post_ops_append_eltwise(chain, algorithm, 0, 0);
+      status = dnn.post_ops_append_eltwise(chain, algorithm, 0, 0);
 #else
-      status = dnnl_post_ops_append_eltwise(chain, 1, algorithm, 0, 0);
+      status = dnn.post_ops_append_eltwise(chain, 1, algorithm, 0, 0);
 #endif
-      if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(attributes, chain);
-      dnnl_post_ops_destroy(chain);
+      if (status == dnnl_success) status = dnn.primitive_attr_set_post_ops(attributes, chain);
+      dnn.post_ops_destroy(chain);
     }
   }
   if (status != dnnl_success) {
-    dnnl_primitive_attr_destroy(attributes);
+    dnn.primitive_attr_destroy(attributes);
     return dnnCheck(status, "attributes");
   }
   *result = attributes;
@@ -95,26 +78,26 @@ apus_dnn_status dnnAttributes(int64_t post, dnnl_primitive_attr_t *result) {
 
 static apus_dnn_status fill(apus_dnn_op_t op, dnnl_primitive_desc_t descriptor, const int *arguments, int count) {
   for (int i = 0; i < count; i++) {
-    MemoryRef memory = dnnl_primitive_desc_query_md(descriptor, dnnl_query_exec_arg_md, arguments[i]);
+    MemoryRef memory = dnn.primitive_desc_query_md(descriptor, dnnl_query_exec_arg_md, arguments[i]);
     if (memory == NULL) return dnnFail(APUS_DNN_FAILED, "oneDNN does not know its argument %d", arguments[i]);
     op->arguments[i] = arguments[i];
     apus_dnn_status status = dnnLayoutFrom(memory, &op->layouts[i]);
     if (status != APUS_DNN_OK) return status;
     op->count = i + 1;
-    dnnl_status_t made = dnnl_memory_create(&op->memories[i], memory, sharedEngine, DNNL_MEMORY_NONE);
+    dnnl_status_t made = dnn.memory_create(&op->memories[i], memory, dnnEngine, DNNL_MEMORY_NONE);
     if (made != dnnl_success) return dnnCheck(made, "operand");
   }
-  MemoryRef scratch = dnnl_primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
-  op->scratchBytes = scratch == NULL ? 0 : dnnl_memory_desc_get_size(scratch);
+  MemoryRef scratch = dnn.primitive_desc_query_md(descriptor, dnnl_query_scratchpad_md, 0);
+  op->scratchBytes = scratch == NULL ? 0 : dnn.memory_desc_get_size(scratch);
   if (op->scratchBytes > 0) {
-    dnnl_status_t made = dnnl_memory_create(&op->memories[count], scratch, sharedEngine, DNNL_MEMORY_NONE);
+    dnnl_status_t made = dnn.memory_create(&op->memories[count], scratch, dnnEngine, DNNL_MEMORY_NONE);
     if (made != dnnl_success) return dnnCheck(made, "scratchpad");
   }
   const char *kernel = NULL;
-  if (dnnl_primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &kernel) == dnnl_success && kernel != NULL) {
+  if (dnn.primitive_desc_query(descriptor, dnnl_query_impl_info_str, 0, &kernel) == dnnl_success && kernel != NULL) {
     strncpy(op->kernel, kernel, sizeof op->kernel - 1);
   }
-  return dnnCheck(dnnl_primitive_create(&op->primitive, descriptor), "compiling an operation");
+  return dnnCheck(dnn.primitive_create(&op->primitive, descriptor), "compiling an operation");
 }
 
 apus_dnn_status dnnOpCreate(
@@ -133,7 +116,7 @@ apus_dnn_status dnnOpCreate(
       *result = op;
     }
   }
-  dnnl_primitive_desc_destroy(descriptor);
+  dnn.primitive_desc_destroy(descriptor);
   return status;
 }
 
@@ -146,18 +129,18 @@ static apus_dnn_status runApart(apus_dnn_op_t op, void *const *operands, void *s
     bool isScratch = i == op->count;
 #if APUS_DNN_V3
     MemoryRef memory = NULL;
-    status = dnnl_memory_get_memory_desc(op->memories[i], &memory);
+    status = dnn.memory_get_memory_desc(op->memories[i], &memory);
 #else
     const dnnl_memory_desc_t *memory = NULL;
-    status = dnnl_memory_get_memory_desc(op->memories[i], &memory);
+    status = dnn.memory_get_memory_desc(op->memories[i], &memory);
 #endif
     if (status != dnnl_success) break;
     arguments[i].arg = isScratch ? DNNL_ARG_SCRATCHPAD : op->arguments[i];
-    status = dnnl_memory_create(&arguments[i].memory, memory, sharedEngine, isScratch ? scratch : operands[i]);
+    status = dnn.memory_create(&arguments[i].memory, memory, dnnEngine, isScratch ? scratch : operands[i]);
     if (status == dnnl_success) made++;
   }
-  if (status == dnnl_success) status = dnnl_primitive_execute(op->primitive, sharedStream, total, arguments);
-  for (int i = 0; i < made; i++) dnnl_memory_destroy(arguments[i].memory);
+  if (status == dnnl_success) status = dnn.primitive_execute(op->primitive, dnnStream, total, arguments);
+  for (int i = 0; i < made; i++) dnn.memory_destroy(arguments[i].memory);
   return dnnCheck(status, "run");
 }
 
@@ -175,15 +158,15 @@ apus_dnn_status apus_dnn_run(apus_dnn_op_t op, void *const *operands, int count,
   for (int i = 0; i < op->count && status == dnnl_success; i++) {
     arguments[i].arg = op->arguments[i];
     arguments[i].memory = op->memories[i];
-    status = dnnl_memory_set_data_handle(op->memories[i], operands[i]);
+    status = dnn.memory_set_data_handle(op->memories[i], operands[i]);
   }
   if (op->scratchBytes > 0 && status == dnnl_success) {
     arguments[total].arg = DNNL_ARG_SCRATCHPAD;
     arguments[total].memory = op->memories[total];
-    status = dnnl_memory_set_data_handle(op->memories[total], scratch);
+    status = dnn.memory_set_data_handle(op->memories[total], scratch);
     total++;
   }
-  if (status == dnnl_success) status = dnnl_primitive_execute(op->primitive, sharedStream, total, arguments);
+  if (status == dnnl_success) status = dnn.primitive_execute(op->primitive, dnnStream, total, arguments);
   atomic_flag_clear_explicit(&op->busy, memory_order_release);
   return dnnCheck(status, "run");
 }

@@ -13,9 +13,9 @@ apus_dnn_status apus_dnn_reorder(apus_dnn_layout_t source, apus_dnn_layout_t des
     apus_dnn_status status = dnnAttributes(APUS_DNN_POST_NONE, &attributes);
     if (status != APUS_DNN_OK) return status;
     dnnl_primitive_desc_t descriptor = NULL;
-    dnnl_status_t made = dnnl_reorder_primitive_desc_create(
-        &descriptor, MEMORY_REF(source), dnnEngine(), MEMORY_REF(destination), dnnEngine(), attributes);
-    dnnl_primitive_attr_destroy(attributes);
+    dnnl_status_t made = dnn.reorder_primitive_desc_create(
+        &descriptor, MEMORY_REF(source), dnnEngine, MEMORY_REF(destination), dnnEngine, attributes);
+    dnn.primitive_attr_destroy(attributes);
     if (made != dnnl_success) return dnnCheck(made, "reorder");
     static const int arguments[] = {DNNL_ARG_FROM, DNNL_ARG_TO};
     status = dnnOpCreate(descriptor, arguments, 2, &op);

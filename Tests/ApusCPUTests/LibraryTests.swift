@@ -48,28 +48,14 @@ import Testing
     }
   }
 
-  @Test func vectorsInSteps() {
-    for transpose in [false, true] {
-      for beta in [0, 2.0] {
-        let (m, n) = (4, 3)
-        let a = (0..<m * n).map(Double.init)
-        let (outputs, inputs) = transpose ? (n, m) : (m, n)
-        let x = (0..<inputs * 2).map { Double($0) + 1 }
-        var y = [Double](repeating: beta == 0 ? .nan : 1, count: outputs)
-        #expect(apus_blas_dgemv(transpose, Int64(m), Int64(n), 1, a, Int64(n), x, 2, beta, &y, 1) == APUS_BLAS_OK)
-        for i in 0..<outputs {
-          let sum = (0..<inputs).reduce(0.0) { $0 + a[transpose ? $1 * n + i : i * n + $1] * x[2 * $1] }
-          #expect(y[i] == sum + beta)
-        }
-      }
-    }
-  }
-
   @Test func refusesImpossibleSizes() {
-    var c: [Float] = [0]
-    #expect(apus_blas_sgemm(false, false, -1, 1, 1, 1, [1], 1, [1], 1, 0, &c, 1) == APUS_BLAS_BAD_SIZE)
-    #expect(apus_blas_sgemm(false, false, 1 << 33, 1, 1, 1, [1], 1, [1], 1, 0, &c, 1) == APUS_BLAS_BAD_SIZE)
-    #expect(apus_blas_sgemm(false, false, 1, 1, 4, 1, [1], 2, [1], 1, 0, &c, 1) == APUS_BLAS_BAD_SIZE)
+    func product(_ m: Int64, _ k: Int64, lda: Int64) -> apus_blas_status {
+      var c: [Float] = [0]
+      return apus_blas_sgemm_batch(1, false, false, m, 1, k, 1, [1], lda, 0, [1], 1, 0, 0, &c, 1, 1)
+    }
+    #expect(product(-1, 1, lda: 1) == APUS_BLAS_BAD_SIZE)
+    #expect(product(1 << 33, 1, lda: 1) == APUS_BLAS_BAD_SIZE)
+    #expect(product(1, 4, lda: 2) == APUS_BLAS_BAD_SIZE)
   }
 
   private func square(_ groups: Int64 = 1, kernel: Int64 = 3) -> apus_dnn_conv {

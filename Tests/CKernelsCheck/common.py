@@ -12,6 +12,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "Sources" / "CKernels"
+OPENMP = ROOT / "Sources" / "COpenMP"
 
 
 def build():
@@ -19,13 +20,12 @@ def build():
     if "CK_LIBRARY" in os.environ:
         return os.environ["CK_LIBRARY"]
     target = Path(tempfile.gettempdir()) / f"libckernels-{os.getuid()}.so"
-    sources = sorted(SOURCES.glob("*.c"))
+    sources = [*sorted(SOURCES.glob("*.c")), OPENMP / "openmp.c"]
     newest = max(path.stat().st_mtime for path in SOURCES.rglob("*.[ch]"))
     if not target.exists() or target.stat().st_mtime < newest:
-        gomp = Path(subprocess.check_output(["gcc", "-print-file-name=libgomp.so"], text=True).strip()).parent
-        flags = ["-O2", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-I", str(SOURCES / "include")]
+        flags = ["-O2", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-I", str(SOURCES / "include"), "-I", str(OPENMP / "include")]
         flags += os.environ.get("CK_FLAGS", "").split()
-        subprocess.check_call(["clang", *flags, *map(str, sources), "-o", str(target), f"-L{gomp}", "-lgomp", "-lm"])
+        subprocess.check_call(["clang", *flags, *map(str, sources), "-o", str(target), "-ldl", "-lm"])
     return str(target)
 
 

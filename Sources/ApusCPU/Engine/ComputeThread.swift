@@ -1,6 +1,6 @@
 import CKernels
 
-/// The one thread that owns the OpenMP team: parallel work hops onto it, callers take turns.
+/// The threads that own an OpenMP team, the program's first and one for all others: parallel work runs there in turns.
 enum ComputeThread {
   private struct Job {
     let body: () throws -> Void

@@ -145,6 +145,8 @@ final class GradientSlot: Sendable {
   }
 
   func accumulate(_ gradient: Tensor) {
+    // A failed backward, in `checked`, leaves what was there.
+    if gradient.isPoisoned { return }
     if ExecutionContext.current?.trace != nil {
       self.gradient = self.gradient.map { $0 + gradient } ?? gradient
     } else {

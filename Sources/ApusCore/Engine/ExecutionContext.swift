@@ -56,6 +56,10 @@ final class ExecutionContext {
   static var recordsGradients: Bool { current?.gradientEnabled ?? true }
 }
 
+/// Whether operations run at once on the embedded engine and nothing watches each of them: no trace, no `checked` block,
+/// no anomaly mode.
+package var operationsRunUnwatched: Bool { ExecutionContext.isEager }
+
 /// Runs `body` without recording operations for `backward` (`torch.no_grad`).
 public func withoutGradients<R>(_ body: () throws -> R) rethrows -> R {
   try ExecutionContext.with({ $0.gradientEnabled = false }, body)

@@ -131,6 +131,12 @@ public final class Storage: @unchecked Sendable {
     case .symbolic, .poisoned: false
     }
   }
+  /// Plain, and rows of the last two axes lie column after column.
+  var isTransposed: Bool {
+    guard isPlain, !isContiguous, shape.rank >= 2 else { return false }
+    let rank = shape.rank
+    return strides[rank - 2] == 1 && strides[rank - 1] >= shape[rank - 2]
+  }
   var isPlain: Bool { if case .plain = content { true } else { false } }
 
   /// The first element's address. Opaque content is converted on the first call, under the storage's lock.

@@ -32,6 +32,13 @@ public class Variable: @unchecked Sendable {
     set {
       if let trace = ExecutionContext.current?.trace {
         trace.write(self, newValue.detached())
+      } else if newValue.isPoisoned {
+        // What the variable holds is kept: a failed step loses nothing.
+        Dispatch.reporting {
+          throw ApusError(
+            .argument, "the new value is the result of a failed operation", operation: "a variable's value",
+            operands: [newValue.type])
+        }
       } else {
         stored = newValue.detached()
       }

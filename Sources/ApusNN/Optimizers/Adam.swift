@@ -22,6 +22,7 @@ public final class Adam: Optimizer {
     self.weightDecay = weightDecay
   }
 
+  public var isFused: Bool { true }
   public var slotNames: [String] { AdamStep.slotNames }
 
   public func prepare(step: Tensor, learningRate: Tensor) -> AdamStep {
@@ -53,6 +54,7 @@ public final class AdamW: Optimizer {
     self.weightDecay = weightDecay
   }
 
+  public var isFused: Bool { true }
   public var slotNames: [String] { AdamStep.slotNames }
 
   public func prepare(step: Tensor, learningRate: Tensor) -> AdamStep {

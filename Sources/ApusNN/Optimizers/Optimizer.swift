@@ -21,6 +21,11 @@ public protocol Optimizer: AnyObject, Sendable {
   /// Names of the tensors remembered for every parameter, zeros at first: `["momentum"]`.
   var slotNames: [String] { get }
 
+  /// Whether eager steps may run as one compiled function, which reads and writes every tensor once. Only where
+  /// ``prepare(step:learningRate:)`` and ``update(_:gradient:slots:step:)`` are plain formulas of their arguments and of
+  /// constants: other Swift state would be read once and not again. Otherwise false, the default.
+  var isFused: Bool { get }
+
   /// Prepares what all parameters need, once a step.
   /// - Parameters:
   ///   - step: the number of this step, from 1; a float64 scalar.
@@ -36,6 +41,8 @@ public protocol Optimizer: AnyObject, Sendable {
 }
 
 extension Optimizer {
+  public var isFused: Bool { false }
+
   /// The step size. Setting it does not trace anything anew.
   public var learningRate: Double {
     get { outsideTrace { state.learningRate.value.item() } }
@@ -55,6 +62,17 @@ extension Optimizer {
 
   /// Changes every trainable parameter that has a gradient.
   public func step() {
+    guard isFused, operationsRunUnwatched else { return stepByOperations() }
+    let fused = state.fusedStep { [weak self] in self?.stepByOperations() }
+    do {
+      try withoutGradients { try fused() }
+    } catch {
+      // Nothing is changed by a step that fails. Once more, operation by operation, it fails in the usual way.
+      stepByOperations()
+    }
+  }
+
+  private func stepByOperations() {
     withoutGradients {
       let count = state.step.value + 1
       state.step.value = count
@@ -81,11 +99,14 @@ public final class OptimizerState: Sendable {
   /// int64 scalar: how many steps were made.
   public let step: Variable
   private let registry = Mutex(Registry())
+  typealias FusedStep = Compiled<Void>
 
   private struct Registry {
     var parameters: [Parameter] = []
     var known: Set<ObjectIdentifier> = []
     var slots: [ObjectIdentifier: [Variable]] = [:]
+    /// The update of the parameters there are, compiled.
+    var fusedStep: FusedStep?
   }
 
   public init(_ parameters: [Parameter], learningRate: Double) {
@@ -101,7 +122,17 @@ public final class OptimizerState: Sendable {
     registry.withLock { registry in
       for parameter in parameters where registry.known.insert(ObjectIdentifier(parameter)).inserted {
         registry.parameters.append(parameter)
+        registry.fusedStep = nil
       }
+    }
+  }
+
+  func fusedStep(_ body: @escaping @Sendable () -> Void) -> FusedStep {
+    registry.withLock { registry in
+      if let known = registry.fusedStep { return known }
+      let made = compiled(name: "optimizer", body)
+      registry.fusedStep = made
+      return made
     }
   }
 

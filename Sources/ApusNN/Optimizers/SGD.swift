@@ -32,6 +32,7 @@ public final class SGD: Optimizer {
     var share: ScalarCache?
   }
 
+  public var isFused: Bool { true }
   public var slotNames: [String] { momentum > 0 ? ["momentum"] : [] }
 
   public func prepare(step: Tensor, learningRate: Tensor) -> StepValues {

@@ -17,24 +17,16 @@ typedef enum {
   APUS_BLAS_OK = 0,
   /// A size or leading dimension is negative, does not fit the library's 32-bit integers, or is too short for its row.
   APUS_BLAS_BAD_SIZE = 1,
+  /// There is no OpenBLAS on this machine.
+  APUS_BLAS_MISSING = 2,
 } apus_blas_status;
 
 /// A sentence for a status.
 const char *apus_blas_message(apus_blas_status status);
 
-/// Sets how many threads the BLAS may use for calls from this thread (at least 1).
-void apus_blas_set_threads(int count);
-
-/// C[m,n] = alpha · op(A)[m,k] · op(B)[k,n] + beta · C, where op transposes when asked.
-/// `lda` is the distance between rows of A as stored ([m,k], or [k,m] when transposed); B and C alike.
-apus_blas_status apus_blas_sgemm(
-    bool transposeA, bool transposeB, int64_t m, int64_t n, int64_t k, float alpha, const float *a, int64_t lda,
-    const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
-apus_blas_status apus_blas_dgemm(
-    bool transposeA, bool transposeB, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
-    const double *b, int64_t ldb, double beta, double *c, int64_t ldc);
-
-/// `count` products of one shape; operand i starts at `a + i * strideA` (a stride of 0 repeats it), and so on.
+/// `count` products C[m,n] = alpha · op(A)[m,k] · op(B)[k,n] + beta · C, where op transposes when asked. `lda` is the
+/// distance between rows of A as stored ([m,k], or [k,m] when transposed); B and C alike. Operand i starts at
+/// `a + i * strideA` (a stride of 0 repeats it), and so on.
 /// Many small products are spread over the threads, each computed by one; few large ones use all threads in turn.
 apus_blas_status apus_blas_sgemm_batch(
     int64_t count, bool transposeA, bool transposeB, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
@@ -44,15 +36,6 @@ apus_blas_status apus_blas_dgemm_batch(
     int64_t count, bool transposeA, bool transposeB, int64_t m, int64_t n, int64_t k, double alpha, const double *a,
     int64_t lda, int64_t strideA, const double *b, int64_t ldb, int64_t strideB, double beta, double *c, int64_t ldc,
     int64_t strideC);
-
-/// y = alpha · op(A) · x + beta · y for A of [m,n] as stored; y has m elements, or n when transposed.
-/// `incx` and `incy` are positive distances between elements.
-apus_blas_status apus_blas_sgemv(
-    bool transpose, int64_t m, int64_t n, float alpha, const float *a, int64_t lda, const float *x, int64_t incx,
-    float beta, float *y, int64_t incy);
-apus_blas_status apus_blas_dgemv(
-    bool transpose, int64_t m, int64_t n, double alpha, const double *a, int64_t lda, const double *x, int64_t incx,
-    double beta, double *y, int64_t incy);
 
 #ifdef __cplusplus
 }

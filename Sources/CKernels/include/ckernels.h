@@ -137,7 +137,7 @@ int ck_threads(void);
 void ck_set_threads(int count);
 
 /// A team section: between enter and exit kernels called on this thread may use the team. libgomp keeps one team per
-/// calling thread, so only a thread that owns one (the compute thread) should enter. Sections nest.
+/// calling thread, so only a thread that owns one (see ck_compute_run) should enter. Sections nest.
 void ck_team_enter(void);
 void ck_team_exit(void);
 bool ck_in_team(void);
@@ -146,8 +146,9 @@ bool ck_in_team(void);
 /// section and total > grain, each thread getting at least about `grain`; otherwise `body(context, 0, total)` runs here.
 void ck_parallel_for(int64_t total, int64_t grain, ck_range_body body, void *_Nullable context);
 
-/// Runs `function(context)` on the compute thread inside a team section and waits for it. Callers are served one at a
-/// time. On the compute thread itself it runs at once. The thread starts with the first call.
+/// Runs `function(context)` inside a team section: here on the program's first thread, for all other threads on the
+/// compute thread, waiting for it. Callers are served one at a time. Inside such a function it runs at once. The compute
+/// thread starts with its first job.
 void ck_compute_run(void (*function)(void *_Nullable), void *_Nullable context);
 bool ck_on_compute_thread(void);
 

@@ -35,7 +35,7 @@ typedef enum {
 /// The message of the last failure on this thread.
 const char *apus_dnn_error(void);
 
-/// The library's version as major * 10000 + minor * 100 + patch, at run time.
+/// The library's version as major * 10000 + minor * 100 + patch, at run time; 0 when it can't be loaded.
 int apus_dnn_version(void);
 
 // ---------------------------------------------------------------------------------------------------------- layouts

@@ -22,9 +22,16 @@ struct Matmul: Elementary {
   }
   func vjp(_ context: VJPContext) -> [Tensor?] {
     let g = context.gradient
+    // The gradient of a matrix stored as its transpose (weights [out, in], used as [in, out]) is made stored so too:
+    // what it is added to, or updates, then lies in the same order in memory.
+    func product(_ a: Tensor, _ b: Tensor, like operand: Tensor) -> Tensor {
+      operand.storage.isTransposed
+        ? Dispatch.one(.matmul, b.transposed(-1, -2), a.transposed(-1, -2)).transposed(-1, -2)
+        : Dispatch.one(.matmul, a, b)
+    }
     return [
-      context.needs(0) ? Dispatch.one(.matmul, g, context.input(1).transposed(-1, -2)) : nil,
-      context.needs(1) ? Dispatch.one(.matmul, context.input(0).transposed(-1, -2), g) : nil,
+      context.needs(0) ? product(g, context.input(1).transposed(-1, -2), like: context.input(0)) : nil,
+      context.needs(1) ? product(context.input(0).transposed(-1, -2), g, like: context.input(1)) : nil,
     ]
   }
   func jvp(_ context: JVPContext) -> [Tensor?] {
