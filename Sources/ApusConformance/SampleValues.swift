@@ -85,7 +85,7 @@ enum Values {
   }
 
   private static func bytes(_ values: [Double], _ type: TensorType) throws -> Tensor {
-    try values.withUnsafeBytes { try Tensor(bytes: $0, type: type) }
+    try Tensor(bytes: values.span.bytes, type: type)
   }
 
   static func cast(_ x: Tensor, _ dtype: DType) throws -> Tensor {

@@ -57,7 +57,7 @@ enum SpecialSamples {
   static func castSource(_ dtype: DType) throws -> Tensor {
     if dtype.isInteger || dtype == .bool {
       let type = TensorType(.int64, [Dim(castIntegers.count)])
-      return try Values.cast(try castIntegers.withUnsafeBytes { try Tensor(bytes: $0, type: type) }, dtype)
+      return try Values.cast(try Tensor(bytes: castIntegers.span.bytes, type: type), dtype)
     }
     return try Values.tensor(castReals, [Dim(castReals.count)], dtype)
   }

@@ -18,7 +18,7 @@ func values<T: TensorScalar>(_ tensor: Tensor, as type: T.Type = T.self) -> [T] 
 }
 
 func tensor<T: TensorScalar>(_ values: [T], _ shape: Int...) throws -> Tensor {
-  try values.withUnsafeBytes { try Tensor(bytes: $0, type: TensorType(T.dtype, Shape(shape))) }
+  try Tensor(bytes: values.span.bytes, type: TensorType(T.dtype, Shape(shape)))
 }
 
 /// A folder that exists while `body` runs.

@@ -30,7 +30,7 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
     var tensors: StateDictionary = [:]
     for dtype in DType.allCases where ![.complex128, .int4, .uint4].contains(dtype) {
       let raw = (0..<6 * dtype.bitWidth / 8).map { UInt8(truncatingIfNeeded: dtype == .bool ? $0 % 2 : $0 * 37 + 5) }
-      let tensor = try raw.withUnsafeBytes { try Tensor(bytes: $0, type: TensorType(dtype, [2, 3])) }
+      let tensor = try Tensor(bytes: raw.span.bytes, type: TensorType(dtype, [2, 3]))
       tensors["t.\(dtype)"] = tensor
     }
     tensors["scalar"] = Tensor(2.5)

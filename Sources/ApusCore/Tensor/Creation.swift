@@ -71,14 +71,22 @@ extension Tensor {
   }
 
   /// A tensor over a copy of little-endian, row-major bytes.
+  ///
+  /// ```swift
+  /// let values: [Float] = [1, 2, 3, 4, 5, 6]
+  /// let x = try Tensor(bytes: values.span.bytes, type: TensorType(.float32, [2, 3]))
+  /// ```
   /// - Throws: ``ApusError`` when the count of bytes is not the type's.
-  public init(bytes: UnsafeRawBufferPointer, type: TensorType) throws {
+  public init(bytes: RawSpan, type: TensorType) throws {
     let count = try type.byteCount()
-    guard bytes.count == count else {
-      throw ApusError(.argument, "\(type) takes \(count) bytes, not \(bytes.count)", operation: "Tensor")
+    guard bytes.byteCount == count else {
+      throw ApusError(.argument, "\(type) takes \(count) bytes, not \(bytes.byteCount)", operation: "Tensor")
     }
     let storage = try Storage(type)
-    if let source = bytes.baseAddress, count > 0 { storage.plainAddress.copyMemory(from: source, byteCount: count) }
+    bytes.withUnsafeBytes { source in
+      guard let start = source.baseAddress, count > 0 else { return }
+      storage.plainAddress.copyMemory(from: start, byteCount: count)
+    }
     self.init(storage: storage)
   }
 

@@ -4,10 +4,10 @@ import ApusCore
 enum TensorBytes {
   static func tensor(_ type: TensorType, bigEndian bytes: ArraySlice<UInt8>) throws -> Tensor {
     let width = type.dtype.bitWidth / 8
-    if width == 1 { return try bytes.withUnsafeBytes { try Tensor(bytes: $0, type: type) } }
+    if width == 1 { return try Tensor(bytes: bytes.span.bytes, type: type) }
     var swapped = Array(bytes)
     swapElements(&swapped, width: width)
-    return try swapped.withUnsafeBytes { try Tensor(bytes: $0, type: type) }
+    return try Tensor(bytes: swapped.span.bytes, type: type)
   }
 
   static func bigEndian(_ tensor: Tensor) throws -> [UInt8] {

@@ -20,10 +20,12 @@ package final class OutputFile {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  package func write(_ bytes: UnsafeRawBufferPointer) throws {
+  package func write(_ bytes: RawSpan) throws {
     var done = 0
-    while done < bytes.count {
-      let count = Glibc.write(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done)
+    while done < bytes.byteCount {
+      let count = bytes.extracting(droppingFirst: done).withUnsafeBytes {
+        Glibc.write(descriptor, $0.baseAddress, $0.count)
+      }
       if count < 0 {
         if errno == EINTR { continue }
         throw ApusError.file("can't write \(path)", errno)
@@ -32,7 +34,7 @@ package final class OutputFile {
     }
   }
 
-  package func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+  package func write(_ bytes: [UInt8]) throws { try write(bytes.span.bytes) }
 
   /// Closes the file once its bytes are on the disk.
   fileprivate func finish() throws {

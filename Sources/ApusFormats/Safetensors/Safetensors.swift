@@ -58,7 +58,7 @@ public struct SafetensorsFile: Sendable {
   public func tensor(_ name: String) throws -> Tensor {
     guard let entry = entries[name] else { throw ApusError(.file, "\(file.path) has no tensor \(quoted(name))") }
     let bytes = try file.read(entry.byteCount, at: dataStart + entry.offset)
-    return try bytes.withUnsafeBytes { try Tensor(bytes: $0, type: entry.type) }
+    return try Tensor(bytes: bytes.span.bytes, type: entry.type)
   }
 
   /// Reads all tensors, in the header's order.
@@ -81,7 +81,7 @@ public struct SafetensorsFile: Sendable {
       for entry in header.entries {
         guard let storage = tensors[entry.name]?.storage else { continue }
         let plain = storage.isContiguous ? storage : try HostCopy.contiguous(storage)
-        try plain.withBytes { try file.write($0) }
+        try plain.withBytes { try file.write($0.bytes) }
       }
     }
   }
