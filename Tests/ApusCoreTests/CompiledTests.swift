@@ -2,6 +2,10 @@ import Testing
 
 @testable import ApusCore
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// Compiled functions: signatures, state, errors, gradients through the call; on the reference and the embedded engine.
 @Suite struct CompiledTests {
   static var engines: [any Engine] { [ReferenceEngine.shared, Engines.embedded] }
@@ -222,7 +226,10 @@ import Testing
     #expect(shared[3, 0].item() == 300)
   }
 
-  @Test func statefulCompiledCallsTakeTurns() async throws {
+  /// Swift's Mutex hands itself over inside the kernel when threads wait for it, which the sanitizer does not see: eight
+  /// tasks that swap an object under a Mutex and nothing else are a race to it (Swift 6.3.1, Linux).
+  @Test(.disabled(if: isUnderThreadSanitizer, "the thread sanitizer does not know Swift's Mutex"))
+  func statefulCompiledCallsTakeTurns() async throws {
     let total = Variable(Tensor(0.0))
     let add = compiled { (x: Tensor) in
       total.value = total.value + x
@@ -252,3 +259,6 @@ import Testing
     }
   }
 }
+
+/// `./dev sanitize` says so.
+private let isUnderThreadSanitizer = getenv("APUS_SANITIZER") != nil
