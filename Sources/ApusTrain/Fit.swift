@@ -9,6 +9,7 @@ extension Trainer {
   /// trains so many epochs more, whose numbers (and so the data's order) follow those before.
   /// - Parameters:
   ///   - train: batches of inputs and targets.
+  ///   - epochs: passes over the data, 0 or more.
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
   ///   - callbacks: what else happens.
   /// - Returns: the records of all epochs so far.

@@ -82,7 +82,9 @@ extension Dataset {
   }
 
   /// Groups of `size` neighbouring elements, stacked along a new first dimension; the last may be smaller.
-  /// - Parameter dropLast: leaves a smaller last group out.
+  /// - Parameters:
+  ///   - size: elements in a batch, at least 1.
+  ///   - dropLast: leaves a smaller last group out.
   /// - Throws: `ApusError` (argument) unless `size` is positive.
   public func batched(_ size: Int, dropLast: Bool = false) throws -> Dataset {
     guard size > 0 else { throw ApusError(.argument, "batches of \(size) elements: 1 or more fit") }
