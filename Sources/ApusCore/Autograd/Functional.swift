@@ -122,12 +122,16 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
 /// let perExample = vectorized { (x: Tensor) in (x * x).sum() }
 /// try perExample(Tensor.ones([32, 10]))     // float32[32]
 /// ```
+/// - Returns: the mapped function. It throws ``ApusError``: (shape) for an operand without a leading axis, (argument)
+///   when `f` writes state; and what `f` throws.
 public func vectorized(_ f: @escaping @Sendable (Tensor) throws -> Tensor) -> @Sendable (Tensor) throws -> Tensor {
   let mapped = vectorized { (inputs: [Tensor]) in [try f(inputs[0])] }
   return { x in try mapped([x])[0] }
 }
 
 /// Maps a function of two operands over the leading axis of both.
+/// - Returns: the mapped function. It throws ``ApusError``: (shape) unless both have the same leading size, (argument)
+///   when `f` writes state; and what `f` throws.
 public func vectorized(
   _ f: @escaping @Sendable (Tensor, Tensor) throws -> Tensor
 ) -> @Sendable (Tensor, Tensor) throws -> Tensor {
@@ -136,6 +140,8 @@ public func vectorized(
 }
 
 /// Maps a function of several operands over the leading axis of each.
+/// - Returns: the mapped function. It throws ``ApusError``: (shape) unless all have the same leading size, (argument)
+///   when `f` writes state; and what `f` throws.
 public func vectorized(
   _ f: @escaping @Sendable ([Tensor]) throws -> [Tensor]
 ) -> @Sendable ([Tensor]) throws -> [Tensor] {

@@ -48,6 +48,8 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   }
 
   /// The graph that a call with such arguments runs: traced if it has not been.
+  /// - Throws: ``ApusError`` (shape) when the arguments don't fit the shapes that the function was compiled for, when
+  ///   an operation fails, or what the body throws while it is traced.
   public func graph(_ input: repeat each Input) throws -> Graph {
     var tensors: [Tensor] = []
     var structure = ""
