@@ -19,7 +19,8 @@ public struct Callback: Sendable {
   ///
   /// - Parameters:
   ///   - monitor: a name in ``History``; larger is better if it contains "accuracy", else smaller.
-  ///   - minimumChange: what counts as an improvement.
+  ///   - patience: epochs in a row without an improvement after which the training ends; 0 is as 1.
+  ///   - minimumChange: what counts as an improvement: a change by more than this.
   public static func earlyStopping(
     monitor: String = "val_loss", patience: Int = 0, minimumChange: Double = 0
   ) -> Callback {
@@ -27,7 +28,9 @@ public struct Callback: Sendable {
   }
 
   /// Sets the learning rate: the optimizer's first one times the schedule's factor.
-  /// - Parameter unit: what the schedule counts.
+  /// - Parameters:
+  ///   - schedule: the factor as a function of progress.
+  ///   - unit: what the schedule counts: steps of the whole training, or epochs, both from 0.
   public static func learningRate(_ schedule: Schedule, per unit: ScheduleUnit = .step) -> Callback {
     Callback { LearningRateSetter(schedule, unit) }
   }

@@ -9,11 +9,13 @@ extension Trainer {
   /// trains so many epochs more, whose numbers (and so the data's order) follow those before.
   /// - Parameters:
   ///   - train: batches of inputs and targets.
+  ///   - epochs: passes over the data, 0 or more.
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
   ///   - callbacks: what else happens.
   /// - Returns: the records of all epochs so far.
-  /// - Throws: `ApusError` when the data does not fit the model, `CancellationError` when the task is cancelled, and
-  ///   what reading the data or callbacks throw. The model keeps what it learned.
+  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train on, `epochs`
+  ///   is negative, the trainer is training already or a resumed run had other data; `CancellationError` when the task
+  ///   is cancelled, and what reading the data or callbacks throw. The model keeps what it learned.
   @discardableResult
   public func fit(
     _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = []

@@ -11,7 +11,9 @@ public struct Metric: Sendable {
   public let name: String
   private let values: @Sendable (Tensor, Tensor) -> Tensor
 
-  /// - Parameter values: of predictions and targets; a number for each example (further axes are averaged).
+  /// - Parameters:
+  ///   - name: its name in ``History`` and logs.
+  ///   - values: of predictions and targets; a number for each example (further axes are averaged).
   public init(_ name: String, _ values: @escaping @Sendable (_ predictions: Tensor, _ targets: Tensor) -> Tensor) {
     self.name = name
     self.values = values

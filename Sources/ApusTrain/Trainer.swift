@@ -43,9 +43,12 @@ public final class Trainer: Sendable {
   let state = Mutex(TrainingState())
 
   /// - Parameters:
+  ///   - model: is trained in place.
   ///   - optimizer: is given the model's parameters unless it has some.
   ///   - loss: of predictions and targets, the mean over the batch.
+  ///   - metrics: what is measured beside the loss, over each epoch and by ``evaluate(_:)``.
   ///   - mode: whether steps are compiled.
+  ///   - gradientClipping: limits the gradients before each of the optimizer's steps; nil: not at all.
   public init(
     _ model: any Layer, optimizer: any Optimizer, loss: Loss, metrics: [Metric] = [], mode: Execution = .compiled,
     gradientClipping: GradientClipping? = nil

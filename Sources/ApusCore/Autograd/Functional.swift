@@ -4,7 +4,9 @@
 /// gradient(at: Tensor(2.0)) { $0 ** 3 }                             // 12
 /// gradient(at: Tensor(2.0)) { gradient(at: $0) { $0 ** 3 } }        // second derivative: 12
 /// ```
-/// - Parameter x: a floating-point tensor.
+/// - Parameters:
+///   - x: a floating-point tensor.
+///   - f: the function; its result has one element, otherwise error (gradient).
 /// - Returns: df/dx, of `x`'s shape; zeros where f does not depend on it.
 public func gradient(at x: Tensor, _ f: (Tensor) throws -> Tensor) rethrows -> Tensor {
   try valueAndGradient(at: x, f).gradient
@@ -85,7 +87,11 @@ public struct GradientTape: Sendable {
 
 /// Forward mode: the value of `f` and its directional derivative (Jacobian-vector product) along `tangent`.
 ///
-/// - Parameter tangent: of `x`'s type.
+/// - Parameters:
+///   - x: the point.
+///   - tangent: the direction, of `x`'s dtype and shape.
+///   - f: the function; its result may have any shape.
+/// - Returns: f(x), and its derivative along the tangent: J·tangent, of f(x)'s shape.
 /// - Throws: ``ApusError`` when an operation fails or shapes don't fit; what `f` throws.
 public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) throws -> (
   value: Tensor, tangent: Tensor
@@ -109,19 +115,23 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
   return (results[0].value, results[0].tangent ?? Tensor.zerosLike(results[0].value))
 }
 
-/// Maps a function of one example over the leading axis of its operands (`jax.vmap`): the body sees tensors without that
-/// axis, and each primitive's batching rule adds it back.
+/// Maps a function of one example over the leading axis of its operands (`jax.vmap`): the body sees tensors without
+/// that axis, and each primitive's batching rule adds it back.
 ///
 /// ```swift
 /// let perExample = vectorized { (x: Tensor) in (x * x).sum() }
 /// try perExample(Tensor.ones([32, 10]))     // float32[32]
 /// ```
+/// - Returns: the mapped function. It throws ``ApusError``: (shape) for an operand without a leading axis, (argument)
+///   when `f` writes state; and what `f` throws.
 public func vectorized(_ f: @escaping @Sendable (Tensor) throws -> Tensor) -> @Sendable (Tensor) throws -> Tensor {
   let mapped = vectorized { (inputs: [Tensor]) in [try f(inputs[0])] }
   return { x in try mapped([x])[0] }
 }
 
 /// Maps a function of two operands over the leading axis of both.
+/// - Returns: the mapped function. It throws ``ApusError``: (shape) unless both have the same leading size, (argument)
+///   when `f` writes state; and what `f` throws.
 public func vectorized(
   _ f: @escaping @Sendable (Tensor, Tensor) throws -> Tensor
 ) -> @Sendable (Tensor, Tensor) throws -> Tensor {
@@ -130,6 +140,8 @@ public func vectorized(
 }
 
 /// Maps a function of several operands over the leading axis of each.
+/// - Returns: the mapped function. It throws ``ApusError``: (shape) unless all have the same leading size, (argument)
+///   when `f` writes state; and what `f` throws.
 public func vectorized(
   _ f: @escaping @Sendable ([Tensor]) throws -> [Tensor]
 ) -> @Sendable ([Tensor]) throws -> [Tensor] {

@@ -161,7 +161,11 @@ enum ReferenceStructure {
 
 extension ApusError {
   /// An index that names no element; the same words from every engine.
-  /// - Parameter position: where among the indices, in row-major order.
+  /// - Parameters:
+  ///   - index: the index itself.
+  ///   - position: where it stands among the indices, in row-major order.
+  ///   - size: of the axis that it should have been within.
+  ///   - axis: of the tensor that is indexed, from 0.
   public static func index(_ index: Int64, at position: Int, size: Int, axis: Int) -> ApusError {
     ApusError(.argument, "index \(index) (at position \(position)) is outside axis \(axis), whose size is \(size)")
   }

@@ -45,7 +45,12 @@ final class ErrorRecorder {
 ///   print(error)   // matmul(float32[2, 3], float32[2, 3]): …
 /// }
 /// ```
-/// - Parameter operationLimit: operations after which the block fails, against runaway loops.
+/// - Parameters:
+///   - operationLimit: operations after which the block fails, against runaway loops.
+///   - file: the caller's file. An error names it where the failing line itself can't be found on the stack.
+///   - line: the caller's line, named with the file.
+///   - body: the code to run.
+/// - Returns: what `body` returns.
 /// - Throws: the first operation's ``ApusError``, or what `body` throws.
 public func checked<R>(
   operationLimit: Int = 100_000_000, file: StaticString = #fileID, line: UInt = #line, _ body: () throws -> R

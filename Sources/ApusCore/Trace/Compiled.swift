@@ -1,7 +1,8 @@
 /// A function that is traced and compiled at its first call for each signature, then run as a graph.
 ///
-/// Made by ``compiled(inputs:name:_:)-(_,_,_)``. Calls may come from any task: functions that write state take turns,
-/// pure ones overlap. Called inside another trace, its body is traced as part of that.
+/// Made by ``compiled(inputs:name:_:)->Compiled<Input,Output>`` and its variants for two, three or no results. Calls
+/// may come from any task: functions that write state take turns, pure ones overlap. Called inside another trace, its
+/// body is traced as part of that.
 public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   private let body: @Sendable (repeat each Input) throws -> Output
   private let collect: @Sendable (Output) -> [Tensor]
@@ -47,6 +48,8 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   }
 
   /// The graph that a call with such arguments runs: traced if it has not been.
+  /// - Throws: ``ApusError`` (shape) when the arguments don't fit the shapes that the function was compiled for, when
+  ///   an operation fails, or what the body throws while it is traced.
   public func graph(_ input: repeat each Input) throws -> Graph {
     var tensors: [Tensor] = []
     var structure = ""
@@ -62,8 +65,9 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   }
 }
 
-/// Wraps a function so that it is traced once for each signature (dtypes, shapes, modes of the modules it uses), compiled
-/// by the engine, and from then on run as a graph. A whole training step can be one: backward and update included.
+/// Wraps a function so that it is traced once for each signature (dtypes, shapes, modes of the modules it uses),
+/// compiled by the engine, and from then on run as a graph. A whole training step can be one: backward and update
+/// included.
 ///
 /// ```swift
 /// let step = compiled { (images: Tensor, labels: Tensor) in
@@ -79,6 +83,7 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
 ///   - inputs: shapes of the tensor arguments in order, with names for sizes that vary: `[["batch", 784], ["batch"]]`
 ///     is traced once for all batch sizes. Known sizes may be given as 0 to mean "whatever comes". nil: all sizes fixed.
 ///   - name: shown in errors, logs and graphs.
+///   - body: the function. Its arguments and its result are tensors, or structures of them (``TensorStructure``).
 public func compiled<each Input: TensorStructure, Output: TensorStructure>(
   inputs: [Shape?] = [], name: String = "compiled", _ body: @escaping @Sendable (repeat each Input) throws -> Output
 ) -> Compiled<repeat each Input, Output> {

@@ -46,16 +46,20 @@ public struct Dataset: Sendable {
 extension Dataset {
   /// Examples in memory: row `i` of every tensor makes example `i`.
   /// - Parameter tensors: [N, …] each, with the same N, which may be 0.
-  /// - Throws: `ApusError` (shape) when the first dimensions differ.
+  /// - Throws: `ApusError` (shape) when the first dimensions differ, (argument) without a tensor, (trace) for symbolic
+  ///   tensors.
   public init(_ tensors: Tensor...) throws { try self.init(tensors: tensors) }
 
   /// As ``init(_:)``.
+  /// - Throws: as that does.
   public init(tensors: [Tensor]) throws { self.init(try TensorStage(tensors)) }
 
   /// `count` examples that `load` makes from their number, when they are asked for: files in a folder, say.
   ///
   /// With ``prefetched(_:)`` several calls run at the same time. Before ``batched(_:dropLast:)`` the examples' shapes may
   /// differ; stacking them needs equal ones.
+  /// - Throws: `ApusError` (argument) when `count` is negative. What `load` throws arrives where the example is asked
+  ///   for.
   public init(count: Int, load: @escaping @Sendable (Int) throws -> Batch) throws {
     guard count >= 0 else { throw ApusError(.argument, "a dataset of \(count) examples: 0 or more fit") }
     self.init(ComputedStage(count: count, load: load))
@@ -82,7 +86,9 @@ extension Dataset {
   }
 
   /// Groups of `size` neighbouring elements, stacked along a new first dimension; the last may be smaller.
-  /// - Parameter dropLast: leaves a smaller last group out.
+  /// - Parameters:
+  ///   - size: elements in a batch, at least 1.
+  ///   - dropLast: leaves a smaller last group out.
   /// - Throws: `ApusError` (argument) unless `size` is positive.
   public func batched(_ size: Int, dropLast: Bool = false) throws -> Dataset {
     guard size > 0 else { throw ApusError(.argument, "batches of \(size) elements: 1 or more fit") }

@@ -108,6 +108,7 @@ extension Epoch: AsyncSequence {
     public mutating func next() async throws -> Batch? { try await next(isolation: nil) }
 
     /// As ``next()``, on the caller's actor.
+    /// - Throws: as that does.
     public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Batch? {
       guard let element = try await ahead.next(isolation: actor) else { return nil }
       state.position += 1

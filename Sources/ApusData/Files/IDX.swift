@@ -46,7 +46,8 @@ public enum IDX {
   }
 
   /// A tensor as the bytes of an IDX file.
-  /// - Throws: `ApusError` (dtype) unless it has one of the format's six element types.
+  /// - Throws: `ApusError` (dtype) unless it has one of the format's six element types, (argument) for a dimension that
+  ///   does not fit into 32 bits.
   public static func encode(_ tensor: Tensor) throws -> [UInt8] {
     guard let code = codes.first(where: { $0.value == tensor.dtype })?.key else {
       throw ApusError(
@@ -64,6 +65,7 @@ public enum IDX {
   }
 
   /// Writes a tensor as an IDX file, first under a temporary name; compressed when the name ends in `.gz`.
+  /// - Throws: as ``encode(_:)``, `ApusError` (file) when it can't be written, (memory) when it can't be compressed.
   public static func write(_ tensor: Tensor, to path: String) throws {
     let bytes = try encode(tensor)
     try FileBytes.write(path.hasSuffix(".gz") ? Gzip.compress(bytes) : bytes, to: path)

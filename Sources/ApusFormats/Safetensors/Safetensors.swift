@@ -62,6 +62,7 @@ public struct SafetensorsFile: Sendable {
   }
 
   /// Reads all tensors, in the header's order.
+  /// - Throws: `ApusError` (file) when the file can't be read.
   public func stateDictionary() throws -> StateDictionary {
     StateDictionary(try names.map { ($0, try tensor($0)) })
   }
@@ -69,10 +70,14 @@ public struct SafetensorsFile: Sendable {
   /// Writes tensors under a temporary name and renames the file when it is complete.
   ///
   /// The format (https://huggingface.co/docs/safetensors/index#format): the length of the header as a little-endian
-  /// UInt64, the header in JSON (`{"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}`), the tensors'
-  /// bytes. Wider dtypes come first, so that each tensor is aligned.
-  /// - Parameter metadata: free text, kept under `__metadata__`.
-  /// - Throws: `ApusError` (file) when it can't be written, (unsupported) for dtypes the format lacks.
+  /// UInt64, the header in JSON (`{"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}`), the
+  /// tensors' bytes. Wider dtypes come first, so that each tensor is aligned.
+  /// - Parameters:
+  ///   - tensors: what is written, under their names.
+  ///   - metadata: free text, kept under `__metadata__`.
+  ///   - path: of the file; one that is there is replaced.
+  /// - Throws: `ApusError` (file) when it can't be written, (unsupported) for dtypes the format lacks, (argument) for a
+  ///   tensor named `__metadata__` or a header longer than the format allows.
   public static func write(_ tensors: StateDictionary, metadata: [String: String] = [:], to path: String) throws {
     let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
     let prefix = try header.encoded()

@@ -10,6 +10,8 @@ public final class Embedding: Module {
   /// - Parameters:
   ///   - count: how many vectors there are.
   ///   - size: of each.
+  ///   - weightInitializer: how the table is filled at first.
+  ///   - dtype: of the table.
   public init(
     _ count: Int, _ size: Int, weightInitializer: Initializer = .normal(), dtype: DType = .float32
   ) {

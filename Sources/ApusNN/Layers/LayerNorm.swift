@@ -12,7 +12,10 @@ public final class LayerNorm: Module {
 
   /// - Parameters:
   ///   - shape: of what is normalised together: `[768]` for the last axis.
-  ///   - affine: whether there are a weight and a bias.
+  ///   - epsilon: ε, which keeps the divisor from 0.
+  ///   - affine: whether there is a weight, and a bias unless `bias` is false.
+  ///   - bias: whether there is a bias; it needs `affine`.
+  ///   - dtype: of weight and bias.
   public init(
     _ shape: Shape, epsilon: Double = 1e-5, affine: Bool = true, bias: Bool = true, dtype: DType = .float32
   ) {

@@ -2,14 +2,19 @@ import ApusCore
 
 /// The largest element of each window.
 ///
-/// - Input: [N, C, H, W]. Output: [N, C, H′, W′] with H′ = ⌊(H + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1. The border counts as −∞.
+/// - Input: [N, C, H, W]. Output: [N, C, H′, W′] with
+///   H′ = ⌊(H + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1. The border counts as −∞.
 public final class MaxPool2D: Module {
   public let kernelSize: Pair
   public let stride: Pair
   public let padding: ImagePadding
   public let dilation: Pair
 
-  /// - Parameter stride: nil: the kernel's size, so that windows don't overlap.
+  /// - Parameters:
+  ///   - kernelSize: the window's height and width, at least 1.
+  ///   - stride: rows and columns the window moves by. nil: the kernel's size, so that windows don't overlap.
+  ///   - padding: around the image; on each side less than the window.
+  ///   - dilation: rows and columns between the window's elements, at least 1.
   public init(
     _ kernelSize: some PairConvertible, stride: (any PairConvertible)? = nil, padding: some PaddingConvertible = 0,
     dilation: some PairConvertible = 1
@@ -40,7 +45,11 @@ public final class AveragePool2D: Module {
   /// Whether the border's zeros count in the divisor (PyTorch's default; Keras' "same" does not count them).
   public let countIncludesPadding: Bool
 
-  /// - Parameter stride: nil: the kernel's size, so that windows don't overlap.
+  /// - Parameters:
+  ///   - kernelSize: the window's height and width, at least 1.
+  ///   - stride: rows and columns the window moves by. nil: the kernel's size, so that windows don't overlap.
+  ///   - padding: zeros around the image; on each side less than the window.
+  ///   - countIncludesPadding: whether the border's zeros count in the divisor.
   public init(
     _ kernelSize: some PairConvertible, stride: (any PairConvertible)? = nil, padding: some PaddingConvertible = 0,
     countIncludesPadding: Bool = true

@@ -19,6 +19,7 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 /// - Parameters:
 ///   - logits: x, unnormalised scores.
 ///   - target: y from 0 to 1, of the logits' shape.
+///   - reduction: `.mean` or `.sum` over all elements; `.none` leaves one loss for each.
 public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor
 {
   elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
@@ -62,7 +63,9 @@ public struct Loss: Sendable {
   public let name: String
   private let function: @Sendable (Tensor, Tensor) -> Tensor
 
-  /// - Parameter function: of predictions and targets; gives a scalar, the mean over the batch.
+  /// - Parameters:
+  ///   - name: what the loss is called.
+  ///   - function: of predictions and targets; gives a scalar, the mean over the batch.
   public init(_ name: String, _ function: @escaping @Sendable (_ predictions: Tensor, _ targets: Tensor) -> Tensor) {
     self.name = name
     self.function = function

@@ -76,7 +76,9 @@ extension Module {
   ///
   /// Everything is checked before the first value is replaced. Parameters whose size was to be inferred take the
   /// shapes given.
-  /// - Parameter strict: whether names that only one side has are an error; otherwise they are left out.
+  /// - Parameters:
+  ///   - state: the values under their names, in the shapes of the module's.
+  ///   - strict: whether names that only one side has are an error; otherwise they are left out.
   /// - Returns: the names that only one side has.
   /// - Throws: `ApusError` (argument) listing missing and unexpected names and the shapes that differ.
   @discardableResult

@@ -37,6 +37,7 @@ public protocol Optimizer: AnyObject, Sendable {
   ///   - value: before the step.
   ///   - gradient: of the same dtype and shape.
   ///   - slots: the remembered tensors in the order of ``slotNames``, to be replaced by the next ones.
+  ///   - step: what ``prepare(step:learningRate:)`` returned for this step.
   func update(_ value: Tensor, gradient: Tensor, slots: inout [Tensor], step: StepValues) -> Tensor
 }
 

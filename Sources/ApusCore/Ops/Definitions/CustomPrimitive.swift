@@ -44,6 +44,7 @@ public struct CustomPrimitive: Elementary {
   private let body: Body
 
   /// - Parameters:
+  ///   - name: shown in errors and graphs.
   ///   - infer: result types from operand types; throws ``ApusError`` when they don't fit.
   ///   - evaluate: computes the results of concrete operands, by public operations or over host arrays.
   ///   - derivative: reverse mode.

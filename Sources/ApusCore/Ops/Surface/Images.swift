@@ -48,8 +48,10 @@ extension Tensor {
   /// let y = images.convolution2D(weight, bias: bias, stride: (2, 2), padding: 1)
   /// ```
   /// - Parameters:
+  ///   - weight: [O, C/groups, KH, KW], of the images' dtype; KH and KW must be known.
   ///   - bias: [O], added to every pixel.
   ///   - stride: rows and columns the window moves by.
+  ///   - padding: zeros around the image.
   ///   - dilation: rows and columns between the window's elements.
   ///   - groups: channels are dealt into so many independent convolutions; C and O must divide by it.
   public func convolution2D(
@@ -78,8 +80,10 @@ extension Tensor {
   /// equal ones.
   ///
   /// - Parameters:
-  ///   - stride: the window's size when left out.
-  ///   - padding: less than the window.
+  ///   - kernelSize: the window's rows and columns.
+  ///   - stride: rows and columns the window moves by; the window's size when left out.
+  ///   - padding: on each side less than the window.
+  ///   - dilation: rows and columns between the window's elements.
   public func maxPool2D(
     kernelSize: (Int, Int), stride: (Int, Int)? = nil, padding: ImagePadding = .valid, dilation: (Int, Int) = (1, 1)
   ) -> Tensor {
@@ -98,7 +102,9 @@ extension Tensor {
   /// The mean of each window of [N, C, H, W].
   ///
   /// - Parameters:
-  ///   - stride: the window's size when left out.
+  ///   - kernelSize: the window's rows and columns.
+  ///   - stride: rows and columns the window moves by; the window's size when left out.
+  ///   - padding: zeros around the image; on each side less than the window.
   ///   - countIncludePadding: whether the border's zeros count in the divisor.
   public func averagePool2D(
     kernelSize: (Int, Int), stride: (Int, Int)? = nil, padding: ImagePadding = .valid, countIncludePadding: Bool = true

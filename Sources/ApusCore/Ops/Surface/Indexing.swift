@@ -28,7 +28,9 @@ extension Tensor {
   /// This with `updates` added at `indices` along an axis; repeated indices add up.
   ///
   /// - Parameters:
-  ///   - updates: of shape shape[..<axis] + indices.shape + shape[(axis+1)...].
+  ///   - updates: of shape shape[..<axis] + indices.shape + shape[(axis+1)...]; cast to this tensor's dtype.
+  ///   - indices: int64 or int32 of any shape, each in 0..<size of the axis.
+  ///   - axis: where the updates go; negative ones count from the end.
   public func scatterAdded(_ updates: Tensor, at indices: Tensor, axis: Int = 0) -> Tensor {
     Tensor.attempt("scatterAdded", self, updates, indices) {
       let i = try normalized(axis)
@@ -40,7 +42,10 @@ extension Tensor {
   /// This with `updates` added at `indices` along an axis, everything else at its own place; repeated indices add up.
   ///
   /// - Parameters:
-  ///   - updates: of the indices' shape, which along other axes may stop short of this tensor's size.
+  ///   - updates: of the indices' shape; cast to this tensor's dtype.
+  ///   - indices: int64 or int32 of this tensor's rank, each in 0..<size of the axis. Along other axes they may stop
+  ///     short of this tensor's size.
+  ///   - axis: where the updates go; negative ones count from the end.
   public func scatterAddedAlong(_ updates: Tensor, at indices: Tensor, axis: Int) -> Tensor {
     Tensor.attempt("scatterAddedAlong", self, updates, indices) {
       let i = try normalized(axis)

@@ -54,8 +54,9 @@ extension Tensor {
   /// Elements `starts[i]`, `starts[i] + steps[i]`, … below `stops[i]` of each axis i.
   ///
   /// - Parameters:
-  ///   - stops: at most the sizes.
-  ///   - steps: at least 1; 1 when left out.
+  ///   - starts: one an axis, from 0 to the stops.
+  ///   - stops: one an axis, at most the sizes.
+  ///   - steps: one an axis, at least 1; 1 when left out.
   public func sliced(starts: [Int], stops: [Int], steps: [Int]? = nil) -> Tensor {
     Tensor.attempt("sliced", self) {
       let steps = steps ?? Array(repeating: 1, count: rank)

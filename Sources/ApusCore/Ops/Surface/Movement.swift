@@ -122,7 +122,9 @@ extension Tensor {
   /// ```swift
   /// Tensor([1, 2]).padded([(1, 2)])      // [0, 1, 2, 0, 0]
   /// ```
-  /// - Parameter amounts: for each axis how many elements come before and after.
+  /// - Parameters:
+  ///   - amounts: for each axis how many elements come before and after.
+  ///   - value: what the new elements hold.
   public func padded<S: TensorScalar>(_ amounts: [(Int, Int)], value: S) -> Tensor {
     Tensor.attempt("padded", self) {
       guard amounts.count == rank, amounts.allSatisfy({ $0.0 >= 0 && $0.1 >= 0 }) else {

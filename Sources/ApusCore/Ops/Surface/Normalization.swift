@@ -5,6 +5,7 @@ extension Tensor {
   /// - Parameters:
   ///   - scale: [C].
   ///   - shift: [C].
+  ///   - epsilon: ε, which keeps the divisor from 0.
   /// - Returns: y like x, and the batch's mean and biased variance, [C] each.
   public func batchNorm(
     scale: Tensor, shift: Tensor, epsilon: Double = 1e-5
@@ -32,8 +33,9 @@ extension Tensor {
   /// Ba et al., 2016, https://arxiv.org/abs/1607.06450
   ///
   /// - Parameters:
-  ///   - scale: [D].
-  ///   - shift: [D].
+  ///   - scale: [D]; 1 when left out.
+  ///   - shift: [D]; 0 when left out.
+  ///   - epsilon: ε, which keeps the divisor from 0.
   public func layerNorm(scale: Tensor? = nil, shift: Tensor? = nil, epsilon: Double = 1e-5) -> Tensor {
     Tensor.attempt("layerNorm", self) {
       let x = asReal()

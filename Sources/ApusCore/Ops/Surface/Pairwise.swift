@@ -55,12 +55,16 @@ public func minimum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor {
   Promotion.arithmetic(.minimum, a.scalar, b)
 }
 
-/// `a` where the condition is true, `b` elsewhere (`torch.where`); all three broadcast. No gradient reaches the condition.
+/// `a` where the condition is true, `b` elsewhere (`torch.where`); all three broadcast. No gradient reaches the
+/// condition.
 ///
 /// ```swift
 /// select(x .> 0, x, x * 0.1)
 /// ```
-/// - Parameter condition: bool; other dtypes count as true where they are not 0.
+/// - Parameters:
+///   - condition: bool; other dtypes count as true where they are not 0.
+///   - a: the elements where the condition is true.
+///   - b: the elements where it is not. The result has the dtype that `a` and `b` are promoted to.
 public func select(_ condition: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
   if condition.dtype == .bool, a.type == b.type, condition.shape == a.shape {
     return Dispatch.one(.select, condition, a, b)

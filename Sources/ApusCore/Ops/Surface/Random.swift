@@ -41,7 +41,12 @@ public func manualSeed(_ seed: UInt64) { Generator.default.seed(seed) }
 extension Tensor {
   /// Uniform in [low, high).
   ///
-  /// - Parameter dtype: float32 or float64.
+  /// - Parameters:
+  ///   - shape: of the result.
+  ///   - low: the lower bound.
+  ///   - high: the upper bound.
+  ///   - dtype: float32 or float64.
+  ///   - generator: the stream that the numbers are drawn from.
   public static func uniform(
     _ shape: Shape, low: Double = 0, high: Double = 1, dtype: DType = .float32, generator: Generator = .default
   ) -> Tensor {
@@ -51,7 +56,12 @@ extension Tensor {
 
   /// Normal with a mean and a standard deviation.
   ///
-  /// - Parameter dtype: float32 or float64.
+  /// - Parameters:
+  ///   - shape: of the result.
+  ///   - mean: the distribution's mean.
+  ///   - standardDeviation: the distribution's standard deviation.
+  ///   - dtype: float32 or float64.
+  ///   - generator: the stream that the numbers are drawn from.
   public static func normal(
     _ shape: Shape, mean: Double = 0, standardDeviation: Double = 1, dtype: DType = .float32,
     generator: Generator = .default
@@ -62,7 +72,11 @@ extension Tensor {
 
   /// 1 with a probability, 0 otherwise.
   ///
-  /// - Parameter probability: in 0...1; otherwise error (argument).
+  /// - Parameters:
+  ///   - shape: of the result.
+  ///   - probability: of a 1, in 0...1; otherwise error (argument).
+  ///   - dtype: of the result, any.
+  ///   - generator: the stream that the numbers are drawn from.
   public static func bernoulli(
     _ shape: Shape, probability: Double = 0.5, dtype: DType = .float32, generator: Generator = .default
   ) -> Tensor {
