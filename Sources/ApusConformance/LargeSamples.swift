@@ -166,11 +166,11 @@ extension PrimitiveKind {
         let pool = MaxPoolGather(kernel: kernel, strides: strides, padding: padding)
         return Sample(.maxPoolGather(pool), [.real(x), .real(x)])
       case .averagePool:
-        let pool = AveragePool(kernel: kernel, strides: strides, padding: padding, countIncludesPadding: false)
+        let pool = AveragePool(kernel: kernel, strides: strides, padding: padding, countIncludePadding: false)
         return Sample(.averagePool(pool), [.real(x)])
       default:
         let pool = AveragePoolGradient(
-          kernel: kernel, strides: strides, padding: padding, countIncludesPadding: true, inputShape: x)
+          kernel: kernel, strides: strides, padding: padding, countIncludePadding: true, inputShape: x)
         return Sample(.averagePoolGradient(pool), [.real(y)])
       }
     }

@@ -50,7 +50,11 @@ static void flush_thread_cache(void *unused) {
   (void)unused;
   pthread_mutex_lock(&shared_lock);
   for (int c = 0; c < CLASSES && class_bytes(c) <= SMALL_LIMIT; c++)
-    for (void *p; (p = pop(&cache.lists[c]));) push(&shared_lists[c], p);
+    for (void *p; (p = pop(&cache.lists[c]));) {
+      push(&shared_lists[c], p);
+      atomic_fetch_sub_explicit(&in_use, class_bytes(c), memory_order_relaxed);
+      atomic_fetch_add_explicit(&cached, class_bytes(c), memory_order_relaxed);
+    }
   pthread_mutex_unlock(&shared_lock);
   cache.bytes = 0;
   cache.registered = false;

@@ -249,7 +249,23 @@ import Testing
     #expect(total.value.item() == 400)
   }
 
-  @Test func pureCompiledCallsOverlap() async throws {
+  /// Each writes what the other reads, as the two steps of a generative adversarial network do: neither may wait for the
+  /// other while it holds its own.
+  @Test(.timeLimit(.minutes(10))) func crossingStepsDoNotBlockEachOther() async throws {
+    let (a, b) = (Variable(Tensor.zeros([1000])), Variable(Tensor.zeros([1000])))
+    let first = compiled { (x: Tensor) in a.value = a.value * 0.5 + b.value * 0.25 + x }
+    let second = compiled { (x: Tensor) in b.value = b.value * 0.5 + a.value * 0.25 + x }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for step in [first, second, first, second] {
+        group.addTask { for _ in 0..<500 { try step(Tensor(1.0)) } }
+      }
+      try await group.waitForAll()
+    }
+    // From 2, where nothing of the other arrives, to 4, the fixed point of both: v = v / 2 + v / 4 + 1.
+    for variable in [a, b] { #expect((1.9...4.01).contains(variable.value[0].item()), "\(variable.value[0].item())") }
+  }
+
+  @Test func pureCompiledCallsFromManyTasks() async throws {
     let square = compiled(inputs: [["n"]]) { (x: Tensor) in (x * x).sum() }
     try await withThrowingTaskGroup(of: Double.self) { group in
       for i in 1...8 { group.addTask { try square(Tensor.full([i * 100], 2.0)).item() } }

@@ -138,7 +138,7 @@ import Testing
     #expect(try ConstantFolding(byteLimit: 4).run(graph).nodes.count == 2)
   }
 
-  @Test("passes keep the values of every conformance graph")
+  @Test("passes keep the values of a step with its gradient")
   func passesKeepValues() throws {
     let step = compiled { (x: Tensor, w: Tensor) in
       let (loss, gradient) = valueAndGradient(at: w) { w in (x.matmul(w).tanh() + x.matmul(w).tanh()).sum() }

@@ -46,7 +46,7 @@ func message(_ body: () throws -> Void) -> String {
     #expect(MaxPool2D(2)(x).toArray() == [5])
     #expect(AveragePool2D(2, stride: 1)(x).toArray() == [3, 4, 6, 7])
     #expect(AveragePool2D(2, padding: 1)(x).toArray() == [0.25, 1.25, 2.75, 7])
-    #expect(AveragePool2D(2, padding: 1, countIncludesPadding: false)(x).toArray() == [1, 2.5, 5.5, 7])
+    #expect(AveragePool2D(2, padding: 1, countIncludePadding: false)(x).toArray() == [1, 2.5, 5.5, 7])
     #expect(GlobalAveragePool2D()(x).toArray() == [5])
     #expect(MaxPool2D([3, 1])(x).toArray() == [7, 8, 9])
   }

@@ -102,7 +102,7 @@ extension PlanBuilder {
       let reusable = inputs.map { input in self.forms(input).first { $0.layout == layout } }
       return VectorOperands(slots: slots, iteration: iteration, layout: layout, reusable: reusable)
     }
-    let contiguousStrides = Form.contiguousStrides(shape)
+    let contiguousStrides = Storage.contiguousStrides(shape)
     let results = outputs.map { _ in contiguousStrides }
     let resultBytes = outputs.map { dtype($0).elementBytes ?? 1 }
     var forms = try inputs.map { try strided($0) }

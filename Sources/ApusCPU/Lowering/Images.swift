@@ -95,7 +95,7 @@ extension PlanBuilder {
     let block = channelBlock([input])
     let window = window(
       shape(input), shape(output), d.kernel, d.strides, d.padding, 1, block: block,
-      countsPadding: d.countIncludesPadding)
+      countsPadding: d.countIncludePadding)
     let source = try image(input, block: block)
     emitPool(window, source, source, try defineImage(output, block: block)) { ck_average_pool(code, $0, $1, $3) }
     return true
@@ -106,7 +106,7 @@ extension PlanBuilder {
     let block = channelBlock([input])
     let window = window(
       shape(output), shape(input), d.kernel, d.strides, d.padding, 1, block: block,
-      countsPadding: d.countIncludesPadding)
+      countsPadding: d.countIncludePadding)
     let source = try image(input, block: block)
     emitPool(window, source, source, try defineImage(output, block: block)) {
       ck_average_pool_backward(code, $0, $1, $3)

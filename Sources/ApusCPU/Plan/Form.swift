@@ -18,7 +18,7 @@ struct Form {
   init(buffer: Int, offset: Int = 0, contiguous shape: Shape) {
     self.buffer = buffer
     self.offset = offset
-    strides = Form.contiguousStrides(shape)
+    strides = Storage.contiguousStrides(shape)
     isContiguous = true
   }
 
@@ -26,7 +26,7 @@ struct Form {
     self.buffer = buffer
     self.offset = offset
     self.strides = strides
-    isContiguous = Form.isContiguous(shape, strides)
+    isContiguous = Storage.isContiguous(shape, strides)
   }
 
   init(buffer: Int, layout: Layout) {
@@ -35,29 +35,6 @@ struct Form {
     strides = Strides(repeating: 0)
     isContiguous = false
     self.layout = layout
-  }
-
-  static func contiguousStrides(_ shape: Shape) -> Strides {
-    var result = Strides(repeating: 0)
-    var step = 1
-    for i in stride(from: shape.rank - 1, through: 0, by: -1) {
-      result[i] = step
-      step *= max(shape[i], 1)
-    }
-    return result
-  }
-
-  static func isContiguous(_ shape: Shape, _ strides: Strides) -> Bool {
-    var step = 1
-    for i in stride(from: shape.rank - 1, through: 0, by: -1) {
-      let size = shape[i]
-      if size == 0 { return true }
-      if size != 1 {
-        if strides[i] != step { return false }
-        step *= size
-      }
-    }
-    return true
   }
 
   /// Whether every element is the same one in memory.

@@ -104,7 +104,7 @@ final class PlanBuilder {
 
   func addConstant(_ storage: Storage, _ value: Int) {
     let buffer = makeBuffer(.constant(Constant(storage)), bytes: 0)
-    let strides = storage.opaque == nil ? storage.strides : Form.contiguousStrides(storage.shape)
+    let strides = storage.opaque == nil ? storage.strides : Storage.contiguousStrides(storage.shape)
     addForm(Form(buffer: buffer, offset: 0, strides: strides, shape: storage.shape), to: value)
   }
 

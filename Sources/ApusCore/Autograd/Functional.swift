@@ -104,12 +104,15 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
   typealias Dual = (value: Tensor, tangent: Tensor?)
   let operands = captured.operands([x])
   let duals = operands.enumerated().map { i, value -> Dual in (value, i == 0 ? tangent : nil) }
-  let results = try captured.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, _ -> [Dual] in
-    let outputs = try Dispatch.tryRun(primitive, operands.map(\.value))
-    guard operands.contains(where: { $0.tangent != nil }) else { return outputs.map { ($0, nil) } }
-    let context = JVPContext(inputs: operands.map(\.value), outputs: outputs, tangents: operands.map(\.tangent))
-    let tangents = primitive.definition.jvp(context)
-    return zip(outputs, tangents).map { ($0, $1) }
+  // The rules are written in operators, which trap outside `checked`.
+  let results = try checked {
+    try captured.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, _ -> [Dual] in
+      let outputs = try Dispatch.tryRun(primitive, operands.map(\.value))
+      guard operands.contains(where: { $0.tangent != nil }) else { return outputs.map { ($0, nil) } }
+      let context = JVPContext(inputs: operands.map(\.value), outputs: outputs, tangents: operands.map(\.tangent))
+      let tangents = primitive.definition.jvp(context)
+      return zip(outputs, tangents).map { ($0, $1) }
+    }
   }
   captured.writeState(results.dropFirst(captured.outputCount).map(\.value)[...])
   return (results[0].value, results[0].tangent ?? Tensor.zerosLike(results[0].value))
@@ -163,13 +166,15 @@ public func vectorized(
     }
     typealias Mapped = (tensor: Tensor, isBatched: Bool)
     let operands = captured.operands(inputs).enumerated().map { i, t -> Mapped in (t, i < inputs.count) }
-    let results = try captured.graph.evaluate(operands, constant: { ($0, false) }) {
-      primitive, operands, _ -> [Mapped] in
-      guard operands.contains(where: \.isBatched) else {
-        return try Dispatch.tryRun(primitive, operands.map(\.tensor)).map { ($0, false) }
+    let results = try checked {
+      try captured.graph.evaluate(operands, constant: { ($0, false) }) {
+        primitive, operands, _ -> [Mapped] in
+        guard operands.contains(where: \.isBatched) else {
+          return try Dispatch.tryRun(primitive, operands.map(\.tensor)).map { ($0, false) }
+        }
+        let context = BatchContext(inputs: operands.map(\.tensor), isBatched: operands.map(\.isBatched), size: size)
+        return primitive.definition.batch(context).map { ($0, true) }
       }
-      let context = BatchContext(inputs: operands.map(\.tensor), isBatched: operands.map(\.isBatched), size: size)
-      return primitive.definition.batch(context).map { ($0, true) }
     }
     return results.map { value in
       value.isBatched ? value.tensor : value.tensor.broadcast(to: value.tensor.shape.inserting(size, at: 0))

@@ -122,9 +122,9 @@ public final class ReferenceEngine: Engine {
     case .maxPoolGradient(let d): return [try Pooling.maxPoolGradient(x[0], x[1], d.window, output)]
     case .maxPoolGather(let d): return [Pooling.maxPoolGather(x[0], x[1], d.window, output)]
     case .averagePool(let d):
-      return [try Pooling.averagePool(x[0], d.window, countsPadding: d.countIncludesPadding, output)]
+      return [try Pooling.averagePool(x[0], d.window, countsPadding: d.countIncludePadding, output)]
     case .averagePoolGradient(let d):
-      return [try Pooling.averagePoolGradient(x[0], d.window, countsPadding: d.countIncludesPadding, output)]
+      return [try Pooling.averagePoolGradient(x[0], d.window, countsPadding: d.countIncludePadding, output)]
     case .softmax(let d): return [try Reduction.softmax(x[0], d.axis, logarithm: false)]
     case .logSoftmax(let d): return [try Reduction.softmax(x[0], d.axis, logarithm: true)]
     case .batchNorm(let d):

@@ -10,7 +10,7 @@ enum ReferenceReduction {
     var step = 1
     for axis in Swift.stride(from: shape.rank - 1, through: 0, by: -1) where !axes.contains(axis) {
       strides[axis] = step
-      step *= shape[axis]
+      step &*= shape[axis]
     }
     return StridedPositions(shape, strides: strides)
   }

@@ -59,10 +59,11 @@ enum Dispatch {
     let definition = primitive.definition
     if inputs.contains(where: { $0.isPoisoned }) {
       // Its own block recorded why; one that escaped from another block is an error here.
-      guard context?.recorder?.first != nil else {
+      guard let recorder = context?.recorder, recorder.first != nil else {
         throw ApusError(.argument, "an operand is the result of an operation that failed inside `checked`").at(
           definition.name, types)
       }
+      try? recorder.countOperation()
       let outputs = (try? definition.infer(types)) ?? [TensorType(.float32, [])]
       return outputs.map { Tensor.poisoned($0) }
     }

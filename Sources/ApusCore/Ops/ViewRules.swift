@@ -64,14 +64,14 @@ enum ViewRules {
       let step = x.strides[axis]
       var run = x.shape[axis]
       while axis > 0, x.shape[axis - 1] == 1 || x.strides[axis - 1] == step * run {
-        run *= x.shape[axis - 1]
+        run &*= x.shape[axis - 1]
         axis -= 1
       }
       axis -= 1
       var covered = 1
       while target >= 0, covered < run || shape[target] == 1 {
         result[target] = step * covered
-        covered *= shape[target]
+        covered &*= shape[target]
         target -= 1
       }
       if covered != run { return nil }

@@ -137,18 +137,27 @@ extension Tensor {
   public static func arange<S: TensorScalar & Comparable & SignedNumeric>(
     _ start: S, _ stop: S, step: S = 1, dtype: DType? = nil
   ) -> Tensor {
-    let (a, b, s) = (start.scalar.doubleValue, stop.scalar.doubleValue, step.scalar.doubleValue)
     let type = dtype ?? S.defaultDType
-    guard s != 0, ((b - a) / s).isFinite else {
-      return Dispatch.fail(
-        ApusError(.argument, "from \(start) to \(stop) by \(step) never ends", operation: "arange"),
+    func fail(_ kind: ApusError.Kind, _ problem: String) -> Tensor {
+      Dispatch.fail(
+        ApusError(kind, "from \(start) to \(stop) by \(step) \(problem)", operation: "arange"),
         type: TensorType(type, [0]))
     }
-    let n = Swift.max(0, Int(((b - a) / s).rounded(.up)))
-    if S.dtype.isFloatingPoint {
-      return (iota([n], dtype: .float64) * s + a).cast(to: type)
+    if case (.int(let a), .int(let b), .int(let s)) = (start.scalar, stop.scalar, step.scalar) {
+      guard s != 0 else { return fail(.argument, "never ends") }
+      guard a < b ? s > 0 : s < 0 else { return iota([0], dtype: .int64).cast(to: type) }
+      let (distance, overflows) = (a < b ? b : a).subtractingReportingOverflow(a < b ? a : b)
+      guard !overflows else { return fail(.memory, "has more elements than memory holds") }
+      let n = Int((UInt64(distance) - (distance == 0 ? 0 : 1)) / s.magnitude) + (distance == 0 ? 0 : 1)
+      return (iota([n], dtype: .int64) * step + start).cast(to: type)
     }
-    return (iota([n], dtype: .int64) * step + start).cast(to: type)
+    let (a, b, s) = (start.scalar.doubleValue, stop.scalar.doubleValue, step.scalar.doubleValue)
+    guard s != 0, ((b - a) / s).isFinite else { return fail(.argument, "never ends") }
+    // Beyond 2^53 a float64 does not tell neighbouring counts apart, and no memory holds so many.
+    guard let n = Int(exactly: Swift.max(0, ((b - a) / s).rounded(.up))), n < 1 << 53 else {
+      return fail(.memory, "has more elements than memory holds")
+    }
+    return (iota([n], dtype: .float64) * s + a).cast(to: type)
   }
   /// 0, 1, … `stop` − 1.
   public static func arange(_ stop: Int, dtype: DType = .int64) -> Tensor { arange(0, stop, dtype: dtype) }
@@ -161,9 +170,13 @@ extension Tensor {
 
   // MARK: Host reads
 
-  /// The elements in row-major order, converted to `S`. Symbolic or failed tensors give none.
+  /// The elements in row-major order, converted to `S`. In `checked`, a failed tensor gives NaN, 0 or false for each (a
+  /// million at most); a symbolic one gives none.
   public func toArray<S: TensorScalar>(of: S.Type) -> [S] {
-    guard let host = hostReadable("toArray") else { return [] }
+    guard let host = hostReadable("toArray") else {
+      return isPoisoned && shape.isStatic
+        ? Array(repeating: S.nothing, count: Swift.min(elementCount, 1_000_000)) : []
+    }
     let plain = host.dtype == S.dtype ? host : outsideTrace { host.detached().cast(to: S.dtype) }
     let whole = plain.contiguous()
     // The cast itself may have failed: at the operation limit of a `checked` block.
@@ -179,16 +192,14 @@ extension Tensor {
 
   /// The only element. Traps (records in `checked`) unless there is exactly one.
   public func item<S: TensorScalar>(as: S.Type) -> S {
-    // NaN, 0 or false.
-    let nothing = S(S.dtype.isFloatingPoint ? .double(.nan) : .int(0))
-    guard hostReadable("item") != nil else { return nothing }
+    guard hostReadable("item") != nil else { return S.nothing }
     guard elementCount == 1 else {
       Dispatch.reporting {
         throw ApusError(.shape, "only a tensor of one element is an item", operation: "item", operands: [type])
       }
-      return nothing
+      return S.nothing
     }
-    return toArray(of: S.self).first ?? nothing
+    return toArray(of: S.self).first ?? S.nothing
   }
   public func item() -> Double { item(as: Double.self) }
 
@@ -201,7 +212,9 @@ extension Tensor {
           operation: what,
           operands: [type])
       }
-    } else if ExecutionContext.current?.recorder == nil {
+    } else if let recorder = ExecutionContext.current?.recorder {
+      try? recorder.countOperation()
+    } else {
       fatalError("\(what): the tensor is the result of an operation that failed inside `checked`")
     }
     return nil
@@ -221,6 +234,9 @@ extension Tensor {
 /// Copies of strided host memory, where no engine is at hand.
 public enum HostCopy {
   public static func contiguous(_ source: Storage) throws -> Storage {
+    guard source.dtype.bitWidth >= 8 else {
+      throw ApusError(.unsupported, "elements of \(source.dtype) share bytes: they can't be copied one by one")
+    }
     let result = try Storage(source.type)
     let width = source.dtype.stride
     let from = source.plainAddress

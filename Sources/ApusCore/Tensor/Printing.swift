@@ -53,7 +53,7 @@ private struct TensorPrinter {
     var steps = [Int](repeating: 0, count: shape.count)
     for axis in shape.indices.reversed() {
       steps[axis] = stride
-      stride *= part.shape[axis]
+      stride &*= part.shape[axis]
     }
     strides = steps
     cells = Self.format(part)

@@ -175,7 +175,7 @@ public final class Storage: @unchecked Sendable {
     return try withExtendedLifetime(self) { try body(UnsafeRawBufferPointer(start: plainAddress, count: count)) }
   }
 
-  static func contiguousStrides(_ shape: Shape) -> InlineArray<8, Int> {
+  package static func contiguousStrides(_ shape: Shape) -> InlineArray<8, Int> {
     var result = InlineArray<8, Int>(repeating: 0)
     var step = 1
     var i = shape.rank - 1
@@ -187,19 +187,21 @@ public final class Storage: @unchecked Sendable {
     return result
   }
 
-  static func isContiguous(_ shape: Shape, _ strides: InlineArray<8, Int>) -> Bool {
+  package static func isContiguous(_ shape: Shape, _ strides: InlineArray<8, Int>) -> Bool {
     var step = 1
+    var isContiguous = true
     var i = shape.rank - 1
     while i >= 0 {
       let size = shape.raw[i]
       if size == 0 { return true }
       if size != 1 {
-        if strides[i] != step { return false }
-        step *= size
+        if strides[i] != step { isContiguous = false }
+        // Without elements the other sizes may be anything.
+        step = step &* size
       }
       i -= 1
     }
-    return true
+    return isContiguous
   }
 
   /// Whether every element is the same one in memory (a broadcast scalar).

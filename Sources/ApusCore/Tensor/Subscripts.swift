@@ -30,9 +30,11 @@ extension Range: TensorIndexing where Bound == Int {
 }
 extension ClosedRange: TensorIndexing where Bound == Int {
   public var tensorIndex: TensorIndex {
-    .range(start: lowerBound, stop: upperBound == -1 ? nil : upperBound + 1, step: 1)
+    .range(start: lowerBound, stop: stop(after: upperBound), step: 1)
   }
 }
+/// The bound after the last position: none after the axis's last, nor after the largest Int.
+private func stop(after last: Int) -> Int? { last == -1 || last == .max ? nil : last + 1 }
 extension PartialRangeFrom: TensorIndexing where Bound == Int {
   public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: nil, step: 1) }
 }
@@ -40,7 +42,7 @@ extension PartialRangeUpTo: TensorIndexing where Bound == Int {
   public var tensorIndex: TensorIndex { .range(start: nil, stop: upperBound, step: 1) }
 }
 extension PartialRangeThrough: TensorIndexing where Bound == Int {
-  public var tensorIndex: TensorIndex { .range(start: nil, stop: upperBound == -1 ? nil : upperBound + 1, step: 1) }
+  public var tensorIndex: TensorIndex { .range(start: nil, stop: stop(after: upperBound), step: 1) }
 }
 
 /// A subscript worked out against a shape.
@@ -68,6 +70,12 @@ struct SubscriptPlan {
     var all = indices
     let rest = [TensorIndex](repeating: .range(start: nil, stop: nil, step: 1), count: shape.rank - consumed)
     if let i = all.firstIndex(of: .ellipsis) { all.replaceSubrange(i...i, with: rest) } else { all += rest }
+    let dropped = indices.count { if case .at = $0 { true } else { false } }
+    let rank = shape.rank - dropped + indices.count { $0 == .newAxis }
+    guard rank <= Shape.maximumRank else {
+      throw ApusError(.argument, "the result would have rank \(rank); at most \(Shape.maximumRank) fits").at(
+        "subscript", [type])
+    }
     var axis = 0
     for index in all {
       switch index {
@@ -115,22 +123,23 @@ struct SubscriptPlan {
       return
     }
     let size = dim.value ?? shape[axis]
+    let distance = step == .min ? .max : abs(step)
     func clip(_ i: Int) -> Int { Swift.min(Swift.max(i < 0 ? i + size : i, 0), size) }
     var (low, high) = (clip(start ?? 0), clip(stop ?? size))
     if step < 0 {
       // Python's a[start:stop:-k]: from start down to but not including stop.
       let first = start.map { Swift.min($0 < 0 ? $0 + size : $0, size - 1) } ?? size - 1
       let last = stop.map { Swift.max($0 < 0 ? $0 + size : $0, -1) } ?? -1
-      let count = first > last ? (first - last - 1) / -step + 1 : 0
-      low = count > 0 ? first + (count - 1) * step : 0
+      let count = first > last ? (first - last - 1) / distance + 1 : 0
+      low = count > 0 ? first - (count - 1) * distance : 0
       high = count > 0 ? first + 1 : 0
       reversed.insert(axis)
     }
     high = Swift.max(low, high)
-    let count = (high - low + abs(step) - 1) / abs(step)
+    let count = high > low ? (high - low - 1) / distance + 1 : 0
     starts.append(Dim(low))
     stops.append(Dim(high))
-    steps.append(Dim(abs(step)))
+    steps.append(Dim(distance))
     sliced.append(Dim(count))
     self.shape.append(Dim(count))
   }
@@ -194,7 +203,7 @@ extension Tensor {
         var update = newValue.cast(to: dtype).broadcast(to: plan.shape)
         if plan.shape != plan.sliced { update = Dispatch.one(.reshape(Reshape(shape: plan.sliced)), update) }
         if !plan.reversed.isEmpty { update = Dispatch.one(.reverse(Reverse(axes: plan.reversed)), update) }
-        if node == nil, update.node == nil, ExecutionContext.isDefault, storage.isReusable,
+        if node == nil, update.node == nil, dtype.bitWidth >= 8, ExecutionContext.isDefault, storage.isReusable,
           update.storage.isConcrete, isKnownUniquelyReferenced(&storage)
         {
           try InPlace.write(update.storage, into: storage, plan)

@@ -33,7 +33,13 @@ public struct Tensor: Sendable {
   /// Dimension `i` (negative: from the end), which stays symbolic in a trace.
   public func dimension(_ i: Int) -> Dim {
     let axis = i < 0 ? i + rank : i
-    precondition(axis >= 0 && axis < rank, "dimension \(i) of \(type)")
+    guard axis >= 0, axis < rank else {
+      Dispatch.reporting {
+        throw ApusError(
+          .argument, "there is no axis \(i) in a tensor of rank \(rank)", operation: "dimension", operands: [type])
+      }
+      return Dim(0)
+    }
     return shape.dim(axis)
   }
   public var device: Device { storage.opaque?.device ?? .cpu }

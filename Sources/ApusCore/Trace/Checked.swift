@@ -23,13 +23,15 @@ final class ErrorRecorder {
     first = error
   }
 
-  /// Ends loops that a poisoned condition keeps running.
+  /// Ends loops that a failed condition keeps running: at the limit everything fails, and reads as NaN, 0 or false. A loop
+  /// that goes on with those can't be left from here. As it would never end, the process does, with the first error.
   func countOperation() throws {
     operations += 1
-    if operations > operationLimit {
-      throw ApusError(.argument, "more than \(operationLimit) operations in one checked block")
+    guard operations > operationLimit else { return }
+    if operations - operationLimit > Swift.max(operationLimit, 1_000_000) {
+      fatalError("a loop goes on after its operations failed: \(first.map { "\($0)" } ?? "operation limit")")
     }
-    if first != nil, operations > 1_000_000 { throw ApusError(.argument, "runaway after an error") }
+    throw ApusError(.argument, "more than \(operationLimit) operations in one checked block")
   }
 }
 
@@ -69,11 +71,17 @@ public func checked<R>(
 
 /// Finds the user's line on the stack: the first frame outside this library. Only errors pay for it.
 enum UserFrame {
+  /// Paths of inlined frames are relative to the package, others are not.
+  private static let rooms = [
+    "ApusCore", "ApusCPU", "ApusNN", "ApusData", "ApusTrain", "ApusFormats", "ApusWatch", "ApusConformance",
+    "ApusCommand",
+  ].map { "Sources/\($0)/" }
+
   static func location() -> String? {
     guard let stack = try? Backtrace.capture(limit: 48).symbolicated() else { return nil }
     for frame in stack.frames {
       guard let symbol = frame.symbol, let source = symbol.sourceLocation else { continue }
-      if source.path.contains("Sources/Apus") || source.path.contains("<compiler")
+      if rooms.contains(where: source.path.contains) || source.path.contains("<compiler")
         || source.path.contains("swift-generated-sources")
       {
         continue

@@ -160,8 +160,10 @@ enum CompiledRun {
     let captured = entry.captured
     var storages = tensors.map(\.storage)
     storages.reserveCapacity(captured.graph.inputs.count)
-    // Variables that are replaced are taken out, in one order for everybody, so that their memory can be reused.
     let isWritten = Set(captured.written.map { ObjectIdentifier($0) })
+    // What is only read comes first: reading waits for a call that replaces it, and whoever waits must hold nothing.
+    let read = captured.variables.map { isWritten.contains(ObjectIdentifier($0)) ? nil : $0.stored }
+    // Variables that are replaced are taken out, in one order for everybody, so that their memory can be reused.
     let replaced = captured.written.sorted { ObjectIdentifier($0) < ObjectIdentifier($1) }
     var taken: [ObjectIdentifier: Tensor] = [:]
     var absent: [Variable] = []
@@ -174,14 +176,14 @@ enum CompiledRun {
     }
     var donated: Set<Int> = []
     var owners: [(variable: Variable, index: Int)] = []
-    for variable in captured.variables {
+    for (variable, value) in zip(captured.variables, read) {
       let key = ObjectIdentifier(variable)
       if isWritten.contains(key) {
         guard let value = taken.removeValue(forKey: key) else { continue }
         donated.insert(storages.count)
         owners.append((variable, storages.count))
         storages.append(value.storage)
-      } else if let value = variable.stored {
+      } else if let value {
         storages.append(value.storage)
       }
     }

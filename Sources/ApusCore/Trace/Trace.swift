@@ -131,7 +131,7 @@ final class Trace: @unchecked Sendable {
 
   func gradient(of slot: GradientSlot) -> Tensor? {
     if let i = gradientIndex[ObjectIdentifier(slot)] { return gradients[i].current }
-    let before = slot.stored
+    let before = if let parent { parent.gradient(of: slot) } else { slot.stored }
     let id = before.map { graph.makeValue(.tensor($0.type)) }
     gradientIndex[ObjectIdentifier(slot)] = gradients.count
     gradients.append(GradientUse(slot: slot, input: id, current: id.map(symbolic)))

@@ -11,6 +11,11 @@ public protocol TensorScalar: Sendable, BitwiseCopyable {
   init(_ scalar: Scalar)
 }
 
+extension TensorScalar {
+  /// NaN, 0 or false: what a host read of a failed tensor gives.
+  static var nothing: Self { Self(dtype.isFloatingPoint ? .double(.nan) : .int(0)) }
+}
+
 /// One element's value outside a tensor: exact for every dtype with arithmetic.
 public enum Scalar: Hashable, Codable, Sendable {
   case bool(Bool)

@@ -12,7 +12,7 @@ import ApusCore
 /// | `orthogonal` | `orthogonal_` | `Orthogonal` |
 ///
 /// ```swift
-/// Linear(784, 10, weight: .glorotUniform, bias: .zeros)
+/// Linear(784, 10, weightInitializer: .glorotUniform, biasInitializer: .zeros)
 /// ```
 public struct Initializer: Sendable {
   public let name: String

@@ -43,21 +43,21 @@ public final class AveragePool2D: Module {
   public let stride: Pair
   public let padding: ImagePadding
   /// Whether the border's zeros count in the divisor (PyTorch's default; Keras' "same" does not count them).
-  public let countIncludesPadding: Bool
+  public let countIncludePadding: Bool
 
   /// - Parameters:
   ///   - kernelSize: the window's height and width, at least 1.
   ///   - stride: rows and columns the window moves by. nil: the kernel's size, so that windows don't overlap.
   ///   - padding: zeros around the image; on each side less than the window.
-  ///   - countIncludesPadding: whether the border's zeros count in the divisor.
+  ///   - countIncludePadding: whether the border's zeros count in the divisor.
   public init(
     _ kernelSize: some PairConvertible, stride: (any PairConvertible)? = nil, padding: some PaddingConvertible = 0,
-    countIncludesPadding: Bool = true
+    countIncludePadding: Bool = true
   ) {
     self.kernelSize = kernelSize.pair
     self.stride = stride?.pair ?? kernelSize.pair
     self.padding = padding.imagePadding
-    self.countIncludesPadding = countIncludesPadding
+    self.countIncludePadding = countIncludePadding
     precondition(
       [self.kernelSize, self.stride].allSatisfy { $0.height > 0 && $0.width > 0 },
       "AveragePool2D(\(self.kernelSize)): kernel and stride \(self.stride) must be positive")
@@ -66,7 +66,7 @@ public final class AveragePool2D: Module {
   public func forward(_ x: Tensor) -> Tensor {
     guard x.rank == 4 else { return .failure(.layer(expected: "[N, C, H, W]", got: x), as: x.type) }
     return x.averagePool2D(
-      kernelSize: kernelSize.tuple, stride: stride.tuple, padding: padding, countIncludePadding: countIncludesPadding)
+      kernelSize: kernelSize.tuple, stride: stride.tuple, padding: padding, countIncludePadding: countIncludePadding)
   }
 }
 

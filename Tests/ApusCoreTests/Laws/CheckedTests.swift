@@ -38,6 +38,7 @@ import Testing
     }
     #expect(failure?.operation == "add")
     #expect(seen?.0.isNaN == true && seen?.1 == 0 && seen?.2 == false)
+    #expect(seen?.3.count == 2 && seen?.3.allSatisfy(\.isNaN) == true)
   }
 
   @Test("a poisoned tensor that escapes is refused, not read")
@@ -67,6 +68,19 @@ import Testing
     }
   }
 
+  @Test("a loop that nothing else can end ends the process, with the first error")
+  func endless() async {
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      _ = try checked(operationLimit: 1000) {
+        let bad = Tensor.ones([2]) + Tensor.ones([3])
+        var x = bad.sum()
+        while !(x.item() < 0) { x = x * 0.5 }
+      }
+    }
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(text.contains("add(float32[2], float32[3])"), "\(text)")
+  }
+
   @Test("the body's own error goes through, unless an operation failed before it")
   func foreign() {
     struct Mine: Error {}
@@ -85,6 +99,15 @@ import Testing
     #expect(error { (Tensor.ones([2], dtype: .float32).requiringGradient() * 2).backward() }?.kind == .gradient)
     #expect(error { _ = Tensor.ones([2])[5] }?.kind == .argument)
     #expect(error { _ = Tensor.ones([2])[0, 0] }?.kind == .argument)
+    let deep = Tensor.ones([1, 1, 1, 1, 1, 1, 1, 1])
+    #expect(error { _ = deep[[.newAxis]] }?.kind == .argument)
+    #expect(error { _ = deep.dimension(9) }?.kind == .argument)
+    #expect(error { _ = Tensor.arange(0, Int.max, step: 0) }?.kind == .argument)
+    #expect(error { _ = Tensor.arange(Int.max) }?.kind == .memory)
+    #expect(error { _ = Tensor.arange(Int.min, Int.max) }?.kind == .memory)
+    #expect(error { _ = Tensor.arange(0, 1e300) }?.kind == .memory)
+    #expect(error { _ = try jvp(at: Tensor(1.0), tangent: Tensor(1.0)) { $0.gathered(Tensor([9])) } } != nil)
+    #expect(error { _ = try vectorized { (x: Tensor) in x.gathered(Tensor([9])) }(Tensor.ones([2, 3])) } != nil)
     #expect(error { _ = Tensor([1, 2]).requiringGradient() }?.kind == .gradient)
     #expect(error { _ = Tensor.ones([3]).item() }?.kind == .shape)
     #expect(error { _ = Tensor([1.0, 2], shape: [3]) }?.kind == .shape)

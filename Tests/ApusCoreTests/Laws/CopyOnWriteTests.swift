@@ -106,7 +106,34 @@ import Testing
   func manyAssignments() {
     var a = Tensor.zeros([64])
     let one = Tensor(1.0)
-    for i in 0..<100_000 { a[i % 64] = one }
+    let memory = a.storage.plainAddress
+    for i in 0..<1_000_000 { a[i % 64] = one }
     #expect(a.sum().item() == 64)
+    #expect(a.storage.plainAddress == memory)
+  }
+
+  @Test("assigning to elements smaller than a byte is right or refused, never a write beside them")
+  func narrowAssignment() throws {
+    for dtype in [DType.int4, .uint4] {
+      do {
+        let values = try checked { () -> [Int32] in
+          var a = Tensor.arange(7).cast(to: dtype)
+          a[2] = Tensor(5)
+          return a.cast(to: .int32).toArray(of: Int32.self)
+        }
+        #expect(values == [0, 1, 5, 3, 4, 5, 6])
+      } catch let error as ApusError {
+        #expect(error.kind == .unsupported || error.kind == .dtype, "\(error)")
+      }
+    }
+  }
+
+  @Test("views of empty tensors whose other sizes are huge")
+  func hugeAndEmpty() throws {
+    let n = 1 << 32 - 1
+    let empty = try Tensor(bytes: [UInt8]().span.bytes, type: TensorType(.uint8, [0, Dim(n), Dim(n)]))
+    #expect(empty.transposed(0, 2).shape == [n, n, 0])
+    #expect(empty[0..<0].shape == [0, n, n])
+    #expect(empty.cast(to: .float32).elementCount == 0)
   }
 }

@@ -4,16 +4,16 @@ public protocol AveragePoolFamily: PrimitiveDefinition {
   var strides: Pair { get }
   var padding: Padding2D { get }
   /// Whether the border's zeros count in the divisor.
-  var countIncludesPadding: Bool { get }
+  var countIncludePadding: Bool { get }
 }
 extension AveragePoolFamily {
   var window: Window { Window(kernel: kernel, strides: strides, padding: padding, dilation: 1) }
   var forward: AveragePool {
-    AveragePool(kernel: kernel, strides: strides, padding: padding, countIncludesPadding: countIncludesPadding)
+    AveragePool(kernel: kernel, strides: strides, padding: padding, countIncludePadding: countIncludePadding)
   }
   func gradient(_ inputShape: Shape) -> AveragePoolGradient {
     AveragePoolGradient(
-      kernel: kernel, strides: strides, padding: padding, countIncludesPadding: countIncludesPadding,
+      kernel: kernel, strides: strides, padding: padding, countIncludePadding: countIncludePadding,
       inputShape: inputShape)
   }
 
@@ -30,7 +30,7 @@ extension AveragePoolFamily {
 
   /// Divides sums over windows, [N, C, OH, OW], by the number of elements that count there.
   func divided(_ sums: Tensor, image: Shape) throws -> Tensor {
-    if countIncludesPadding || padding == .zero { return sums / Double(kernel.height * kernel.width) }
+    if countIncludePadding || padding == .zero { return sums / Double(kernel.height * kernel.width) }
     let ones = Tensor.filled(.double(1), sums, shape: [1, 1, image.dim(2), image.dim(3)])
     return sums / (try window.unfolded(ones).sum(axes: [2], keepDims: false))
   }
@@ -40,7 +40,7 @@ extension AveragePoolFamily {
     return [
       (AveragePool(kernel: 2, strides: 2), [1, 1, 4, 4]),
       (AveragePool(kernel: Pair(3, 2), strides: Pair(2, 1), padding: Padding2D(1, 1)), [2, 2, 5, 4]),
-      (AveragePool(kernel: 2, strides: 1, padding: uneven, countIncludesPadding: false), [1, 2, 3, 4]),
+      (AveragePool(kernel: 2, strides: 1, padding: uneven, countIncludePadding: false), [1, 2, 3, 4]),
       (AveragePool(kernel: 2, strides: 2), [0, 2, 4, 4]),
     ]
   }
@@ -51,13 +51,13 @@ public struct AveragePool: AveragePoolFamily {
   public var kernel: Pair
   public var strides: Pair
   public var padding: Padding2D
-  public var countIncludesPadding: Bool
+  public var countIncludePadding: Bool
 
-  public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, countIncludesPadding: Bool = true) {
+  public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, countIncludePadding: Bool = true) {
     self.kernel = kernel
     self.strides = strides
     self.padding = padding
-    self.countIncludesPadding = countIncludesPadding
+    self.countIncludePadding = countIncludePadding
   }
 
   public var name: String { "averagePool" }
@@ -89,14 +89,14 @@ public struct AveragePoolGradient: AveragePoolFamily {
   public var kernel: Pair
   public var strides: Pair
   public var padding: Padding2D
-  public var countIncludesPadding: Bool
+  public var countIncludePadding: Bool
   public var inputShape: Shape
 
-  public init(kernel: Pair, strides: Pair, padding: Padding2D, countIncludesPadding: Bool, inputShape: Shape) {
+  public init(kernel: Pair, strides: Pair, padding: Padding2D, countIncludePadding: Bool, inputShape: Shape) {
     self.kernel = kernel
     self.strides = strides
     self.padding = padding
-    self.countIncludesPadding = countIncludesPadding
+    self.countIncludePadding = countIncludePadding
     self.inputShape = inputShape
   }
 

@@ -39,7 +39,7 @@ extension Window {
   }
 }
 
-/// Windows over images: NCHW, float32 or float64.
+/// Windows over images: NCHW, float32 or float64; maxima of integers too.
 extension Tensor {
   /// Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of [N, C, H, W] with a weight
   /// [O, C/groups, KH, KW] → [N, O, OH, OW], OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1.
@@ -113,7 +113,7 @@ extension Tensor {
       let window = try pooling(kernelSize, stride, padding, 1)
       let pool = AveragePool(
         kernel: window.kernel, strides: window.strides, padding: window.padding,
-        countIncludesPadding: countIncludePadding)
+        countIncludePadding: countIncludePadding)
       return Dispatch.one(.averagePool(pool), self)
     }
   }

@@ -39,7 +39,7 @@ public func manualSeed(_ seed: UInt64) { Generator.default.seed(seed) }
 
 /// Random tensors. The same seed gives the same numbers on every engine.
 extension Tensor {
-  /// Uniform in [low, high).
+  /// Uniform in [low, high). Where the bounds are large against their distance, rounding may give `high` itself.
   ///
   /// - Parameters:
   ///   - shape: of the result.
