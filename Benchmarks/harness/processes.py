@@ -82,7 +82,7 @@ def predict(binaries, rounds, threads, priority, folder):
     return {"predict": result(taken, "time"), "predict_memory": result(taken, "memory")}
 
 
-def demo(binaries, threads, priority, folder):
+def demo(binaries, rounds, threads, priority, folder):
     """The main job and its twin in PyTorch: same network, data, epochs, batch and optimizer. Peak memory, and time."""
     script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "processes", "train_digits_torch.py")
     output = os.path.join(folder, "demo")
@@ -91,7 +91,7 @@ def demo(binaries, threads, priority, folder):
     settings = environment(threads)
     seconds, memory = {key: [] for key in programs}, {key: [] for key in programs}
     with Watch([]) as watch:
-        for _ in range(3):
+        for _ in range(rounds):
             for key, arguments in programs.items():
                 start = time.perf_counter()
                 memory[key].append(spawn(arguments, settings, priority)[1])

@@ -11,6 +11,7 @@ let model = Sequential {
 }
 let trainer = Trainer(model, optimizer: Adam(), loss: .sparseCategoricalCrossEntropy, metrics: [.accuracy])
 let history = try await trainer.fit(
-  digits.train.shuffled(seed: 0).batched(32), epochs: 5, validation: digits.test.batched(128), callbacks: [.progress])
+  digits.train.shuffled(seed: 0).batched(32), epochs: 5, validation: digits.test.batched(128),
+  callbacks: [.progress, .checkpoint("ckpt")])
 let result = try await trainer.evaluate(digits.test.batched(128))
 print(result)

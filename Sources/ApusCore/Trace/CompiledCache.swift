@@ -11,7 +11,14 @@ public final class CompiledCache: @unchecked Sendable {
   }
   private let eager = Atomic(false)
   private let traces = Atomic(0)
-  private let entries = Mutex<[Key: [Entry]]>([:])
+  private struct Entries {
+    var byKey: [Key: [Entry]] = [:]
+    /// Keys of the entries, the oldest first.
+    var order: [Key] = []
+  }
+  private let entries = Mutex(Entries())
+  /// How many traces are kept. A function that needs more has a signature that keeps changing: the log says so.
+  static let limit = 256
   /// Held while a stateful graph runs: state-writing calls take turns.
   private let turn = Mutex(())
 
@@ -115,7 +122,7 @@ public final class CompiledCache: @unchecked Sendable {
     let key = Key(
       types: types, structure: structure, requiresGradient: tensors.map(\.requiresGradient),
       recordsGradients: ExecutionContext.recordsGradients, engine: ObjectIdentifier(engine))
-    if let found = entries.withLock({ $0[key]?.last { $0.isValid(sizes: sizes) } }) { return found }
+    if let found = entries.withLock({ $0.byKey[key]?.last { $0.isValid(sizes: sizes) } }) { return found }
     var template: Any = ()
     var differentiable: [Bool] = []
     let captured = try CapturedGraph.capture(
@@ -132,8 +139,24 @@ public final class CompiledCache: @unchecked Sendable {
       captured: captured, executable: try SizedExecutable(captured.graph, engine: engine), template: template,
       sizes: sizes,
       differentiableOutputs: key.recordsGradients ? differentiable : [])
-    entries.withLock { $0[key, default: []].append(made) }
+    keep(made, key)
     return made
+  }
+
+  private func keep(_ made: Entry, _ key: Key) {
+    let count = entries.withLock { entries in
+      entries.byKey[key, default: []].append(made)
+      entries.order.append(key)
+      if entries.order.count > Self.limit {
+        let old = entries.order.removeFirst()
+        entries.byKey[old]?.removeFirst()
+        if entries.byKey[old]?.isEmpty == true { entries.byKey[old] = nil }
+      }
+      return entries.order.count
+    }
+    if count == 16 || count == Self.limit {
+      Diagnostics.debug("\(name): \(count) traces; name the sizes that vary with `inputs:`, or keep them fixed")
+    }
   }
 
   func run(
