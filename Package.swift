@@ -53,6 +53,7 @@ let package = Package(
     .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFiles", "ApusFormats", "ApusNN"]),
     .testTarget(
       name: "ApusTrainTests", dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain"]),
+    .testTarget(name: "ApusCommandTests", dependencies: ["Apus", "ApusCommand"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]
