@@ -32,11 +32,12 @@ let package = Package(
 
     .target(name: "ApusCore", dependencies: ["CApus"]),
     .target(name: "ApusCPU", dependencies: ["ApusCore", "CApus", "CKernels", "COneDNN", "CBLAS"]),
-    .target(name: "ApusData", dependencies: ["ApusCore", "CPNG", "CZlib", "CRows", "CDigits"]),
+    .target(name: "ApusFiles", dependencies: ["ApusCore", "CApus"]),
+    .target(name: "ApusData", dependencies: ["ApusCore", "ApusFiles", "CPNG", "CZlib", "CRows", "CDigits"]),
     .target(name: "ApusNN", dependencies: ["ApusCore", "CApus"]),
-    .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusNN", "CApus"]),
-    .target(name: "ApusTrain", dependencies: ["ApusCore", "ApusNN", "ApusData", "ApusFormats"]),
-    .target(name: "ApusWatch", dependencies: ["ApusCore", "CCairo"]),
+    .target(name: "ApusFormats", dependencies: ["ApusCore", "ApusFiles", "ApusNN"]),
+    .target(name: "ApusTrain", dependencies: ["ApusCore", "ApusFiles", "ApusNN", "ApusData", "ApusFormats"]),
+    .target(name: "ApusWatch", dependencies: ["ApusCore", "ApusFiles", "CCairo"]),
     .target(
       name: "Apus",
       dependencies: ["ApusCore", "ApusCPU", "ApusNN", "ApusData", "ApusTrain", "ApusFormats", "ApusWatch"]),
@@ -49,9 +50,10 @@ let package = Package(
     .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
-    .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFormats", "ApusNN"]),
+    .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFiles", "ApusFormats", "ApusNN"]),
     .testTarget(
       name: "ApusTrainTests", dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain"]),
+    .testTarget(name: "ApusCommandTests", dependencies: ["Apus", "ApusCommand"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]

@@ -42,20 +42,51 @@ struct ApusCommand: AsyncParsableCommand {
 }
 
 /// Output: results on standard output, everything else on standard error.
+///
+/// Nothing is buffered: a full disk is noticed at the line that no longer fits, and progress keeps its place.
 enum Console {
+  /// A message, which may quote a file: what would steer the terminal is escaped.
   static func error(_ text: String) {
-    let line = text + "\n"
-    _ = line.withCString { write(2, $0, strlen($0)) }
+    // There is nowhere to tell that this failed.
+    _ = put(text.split(separator: "\n", omittingEmptySubsequences: false).map(plain).joined(separator: "\n"), to: 2)
   }
 
-  /// A line on standard output at once: the progress that follows is not buffered either.
-  static func show(_ text: String) {
-    print(text)
-    fflush(nil)
+  /// A line on standard output.
+  /// - Throws: `ApusError` (file) when it can't be written.
+  static func show(_ text: String) throws {
+    if let code = put(text, to: 1) {
+      throw ApusError(.file, "can't write the results to standard output: \(String(cString: strerror(code)))")
+    }
   }
 
   /// One JSON object on a line.
-  static func json(_ fields: [(String, JSON)]) { print(JSON.object(fields).text) }
+  /// - Throws: as ``show(_:)``.
+  static func json(_ fields: [(String, JSON)]) throws { try show(JSON.object(fields).text) }
+
+  /// Text from a file as a terminal may show it: control characters, and those that turn the direction of writing, become
+  /// `\u{1B}`.
+  static func plain(_ text: some StringProtocol) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator: result += scalar.escaped(asASCII: true)
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+
+  /// The error's number, nil when all was written.
+  private static func put(_ line: String, to descriptor: Int32) -> Int32? {
+    var bytes = Array((line + "\n").utf8)[...]
+    while !bytes.isEmpty {
+      let count = bytes.span.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      if count <= 0 { return count < 0 ? errno : EIO }
+      bytes = bytes.dropFirst(count)
+    }
+    return nil
+  }
 }
 
 /// As much JSON as the program prints.
@@ -89,7 +120,7 @@ indirect enum JSON {
       case "\n": out += "\\n"
       case "\t": out += "\\t"
       case "\r": out += "\\r"
-      case let c where c.value < 0x20:
+      case let c where c.value < 0x20 || (0x7F..<0xA0).contains(c.value):
         let hex = String(c.value, radix: 16)
         out += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
       default: out.unicodeScalars.append(scalar)

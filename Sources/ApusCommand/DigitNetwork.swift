@@ -16,7 +16,7 @@ final class DigitNetwork: Module {
   ///   - side: the images' height and width.
   ///   - classes: how many digits there are to tell apart.
   init(side: Int, classes: Int = 10) {
-    let pools = side >= 16
+    let pools = Self.poolsTwice(side)
     features = Sequential {
       Conv2D(1, 32, kernelSize: 3, padding: 1)
       BatchNorm2D(32)
@@ -28,14 +28,25 @@ final class DigitNetwork: Module {
       MaxPool2D(2)
       Dropout(0.25)
     }
-    let rest = pools ? side / 2 / 2 : side / 2
     classifier = Sequential {
       Flatten()
-      Linear(64 * rest * rest, 128)
+      Linear(Self.featureCount(side), 128)
       ReLU()
       Dropout(0.5)
       Linear(128, classes)
     }
+  }
+
+  private static func poolsTwice(_ side: Int) -> Bool { side >= 16 }
+
+  private static func featureCount(_ side: Int) -> Int {
+    let rest = poolsTwice(side) ? side / 2 / 2 : side / 2
+    return 64 * rest * rest
+  }
+
+  /// The weights whose sizes depend on side and classes, by their names.
+  static func linearShapes(side: Int, classes: Int) -> [(name: String, shape: Shape)] {
+    [("classifier.1.weight", [128, featureCount(side)]), ("classifier.4.weight", [classes, 128])]
   }
 
   func forward(_ x: Tensor) -> Tensor { classifier(features(x)) }

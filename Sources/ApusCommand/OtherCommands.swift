@@ -12,20 +12,22 @@ struct Evaluate: AsyncParsableCommand {
 
   func run() async throws {
     let loaded = try DigitModel(path: model)
-    let test = try data.load(directory).test
-    let side = try test.element(at: 0).inputs.shape[1]
-    guard side == loaded.side else {
+    let digits = try data.load(directory)
+    guard digits.side == loaded.side else {
       throw ApusError(
-        .shape, "\(model) takes images of \(loaded.side)×\(loaded.side), and \(data.rawValue)'s are \(side)×\(side)")
+        .shape,
+        "\(model) takes images of \(loaded.side)×\(loaded.side), and \(data.rawValue)'s are \(digits.side)×\(digits.side)"
+      )
     }
-    let report = try HeldOutReport(loaded, test)
+    let report = try HeldOutReport(loaded, digits.test)
     if json {
-      Console.json([
+      try Console.json([
         ("accuracy", .number(report.accuracy)), ("correct", .integer(report.correct)),
         ("images", .integer(report.actual.count)),
       ])
     } else {
-      print("accuracy \((report.accuracy * 10000).rounded() / 100) % (\(report.correct) of \(report.actual.count))")
+      try Console.show(
+        "accuracy \((report.accuracy * 10000).rounded() / 100) % (\(report.correct) of \(report.actual.count))")
     }
   }
 }
@@ -45,31 +47,33 @@ struct Predict: AsyncParsableCommand {
 
   func run() async throws {
     let loaded = try DigitModel(path: model)
-    let fitting = ImageReader.Fitting(width: loaded.side, height: loaded.side, mode: .contain)
     var failed = false
     for path in images {
+      let probabilities: [Float]
       do {
-        let image = try ImageReader.read(path, fitting: fitting)
-        let probabilities = try loaded.probabilities(image.reshape([1, 1, loaded.side, loaded.side])).toArray()
-        show(path, probabilities, loaded.classNames)
+        let image = try ImageReader.read(path, fitting: loaded.fitting)
+        probabilities = try loaded.probabilities(image.reshape([1, 1, loaded.side, loaded.side])).toArray()
       } catch {
         failed = true
         Console.error("apus: \(error)")
+        continue
       }
+      try show(path, probabilities, loaded.classNames)
     }
     if failed { throw ExitCode(1) }
   }
 
-  private func show(_ path: String, _ probabilities: [Float], _ names: [String]) {
+  private func show(_ path: String, _ probabilities: [Float], _ names: [String]) throws {
     let best = probabilities.indices.max { probabilities[$0] < probabilities[$1] } ?? 0
     if json {
-      Console.json([
+      try Console.json([
         ("image", .string(path)), ("class", .string(names[best])),
         ("probability", .number(Double(probabilities[best]))),
         ("probabilities", .object(zip(names, probabilities).map { ($0, .number(Double($1))) })),
       ])
     } else {
-      print("\(path)  \(names[best])  \((probabilities[best] * 1000).rounded() / 10) %")
+      try Console.show(
+        "\(Console.plain(path))  \(Console.plain(names[best]))  \((probabilities[best] * 1000).rounded() / 10) %")
     }
   }
 }
@@ -79,15 +83,36 @@ struct Summary: AsyncParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Shows a model's layers, output shapes and parameters.")
 
   @Argument(help: "model.safetensors of 'apus train', or any safetensors file") var model: String
+  @Flag(help: "print one line of JSON: architecture, tensors, number of their elements") var json = false
 
   func run() async throws {
     let file = try SafetensorsFile(model)
+    if json { return try showJSON(file) }
     if file.metadata["architecture"] == DigitModel.architecture {
       let loaded = try DigitModel(path: model)
-      print(try loaded.network.summary(input: [1, 1, loaded.side, loaded.side]))
+      try Console.show(loaded.network.summary(input: [1, 1, loaded.side, loaded.side]).description)
       return
     }
-    for name in file.names { print("\(name)  \(file.type(of: name)?.description ?? "")") }
+    for name in file.names { try Console.show("\(Console.plain(name))  \(file.type(of: name)?.description ?? "")") }
+  }
+
+  private func showJSON(_ file: SafetensorsFile) throws {
+    let tensors = file.names.compactMap { name in file.type(of: name).map { (name: name, type: $0) } }
+    try Console.json([
+      ("architecture", file.metadata["architecture"].map(JSON.string) ?? .null),
+      (
+        "tensors",
+        .array(
+          tensors.map { tensor in
+            .object([
+              ("name", .string(tensor.name)), ("dtype", .string("\(tensor.type.dtype)")),
+              ("shape", .array(tensor.type.shape.map(JSON.integer))),
+            ])
+          })
+      ),
+      // No overflow: elements take bytes, which the file was seen to have; sizes beside a 0 may be anything.
+      ("elements", .integer(tensors.reduce(0) { $0 + ($1.type.shape.contains(0) ? 0 : $1.type.shape.reduce(1, *)) })),
+    ])
   }
 }
 
@@ -100,12 +125,12 @@ struct Devices: AsyncParsableCommand {
   func run() async throws {
     let engine = Engines.embedded
     if json {
-      Console.json([
+      try Console.json([
         ("engine", .string(engine.name)), ("devices", .array(engine.devices.map { .string($0.description) })),
         ("description", .string(engine.summary)),
       ])
     } else {
-      for device in engine.devices { print("\(device)  \(engine.summary)") }
+      for device in engine.devices { try Console.show("\(device)  \(engine.summary)") }
     }
   }
 }

@@ -1,6 +1,9 @@
 import Apus
 import ArgumentParser
-import FoundationEssentials
+
+#if canImport(Glibc)
+  import Glibc
+#endif
 
 /// `apus train`: the main job.
 struct Train: AsyncParsableCommand {
@@ -29,8 +32,15 @@ struct Train: AsyncParsableCommand {
   @Flag(help: "print the result as one line of JSON; progress goes to standard error") var json = false
 
   func validate() throws {
-    if let epochs, epochs < 1 { throw ValidationError("--epochs \(epochs): 1 or more fit") }
-    if let batchSize, batchSize < 1 { throw ValidationError("--batch-size \(batchSize): 1 or more fit") }
+    // Steps are counted over all epochs: both have a bound far from overflow.
+    if let epochs, !(1...1_000_000).contains(epochs) { throw ValidationError("--epochs \(epochs): 1 to 1000000 fit") }
+    if let batchSize, !(1...1_000_000).contains(batchSize) {
+      throw ValidationError("--batch-size \(batchSize): 1 to 1000000 fit")
+    }
+    if let minimumAccuracy, !(0...1).contains(minimumAccuracy) {
+      throw ValidationError("--minimum-accuracy \(minimumAccuracy): 0 to 1 fit")
+    }
+    if output.isEmpty { throw ValidationError("--output needs a folder's name") }
     if let learningRate, !(learningRate > 0 && learningRate.isFinite) {
       throw ValidationError("--learning-rate \(learningRate): a number above 0 fits")
     }
@@ -40,14 +50,13 @@ struct Train: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let split = try data.load(directory)
-    let (train, test) = (split.train, split.test)
+    let digits = try data.load(directory)
+    let (train, test, side) = (digits.train, digits.test, digits.side)
     try makeFolder(output)
     manualSeed(seed)
-    let side = try split.train.element(at: 0).inputs.shape[1]
-    let model = DigitModel(side: side, classNames: split.classNames)
-    say(try model.network.summary(input: [1, 1, side, side]).description)
-    say("\(train.count) images to train with, \(test.count) held out\n")
+    let model = try DigitModel(side: side, classNames: digits.classNames)
+    try say(model.network.summary(input: [1, 1, side, side]).description)
+    try say("\(train.count) images to train with, \(test.count) held out\n")
     let trainer = Trainer(
       model.network, optimizer: Adam(learningRate: learningRate ?? data.recipe.learningRate),
       loss: .sparseCategoricalCrossEntropy, metrics: [.accuracy], mode: eager ? .eager : .compiled)
@@ -74,19 +83,19 @@ struct Train: AsyncParsableCommand {
     var pictures: [String] = []
     if !noPictures { pictures = try drawPictures(history, report, loaded) }
     if json {
-      Console.json([
+      try Console.json([
         ("model", .string(path)), ("epochs", .integer(history.epochs.count)), ("seconds", .number(seconds)),
         ("test", .object([("accuracy", .number(report.accuracy)), ("images", .integer(report.actual.count))])),
         ("pictures", .array(pictures.map(JSON.string))),
       ])
     } else {
       let percent = (report.accuracy * 10000).rounded() / 100
-      print(
+      try Console.show(
         "\nheld-out accuracy \(percent) % (\(report.correct) of \(report.actual.count)), trained in \((seconds * 10).rounded() / 10) s"
       )
-      print("model      \(path)")
-      for picture in pictures { print("picture    \(picture)") }
-      print("\ntry: apus predict \(path) IMAGE.png")
+      try Console.show("model      \(path)")
+      for picture in pictures { try Console.show("picture    \(picture)") }
+      try Console.show("\ntry: apus predict \(path) IMAGE.png")
     }
     if let minimumAccuracy, report.accuracy < minimumAccuracy {
       Console.error("apus: the held-out accuracy \(report.accuracy) is below --minimum-accuracy \(minimumAccuracy)")
@@ -94,8 +103,8 @@ struct Train: AsyncParsableCommand {
     }
   }
 
-  private func say(_ text: String) {
-    if json { Console.error(text) } else { Console.show(text) }
+  private func say(_ text: String) throws {
+    if json { Console.error(text) } else { try Console.show(text) }
   }
 
   private func drawPictures(_ history: History, _ report: HeldOutReport, _ model: DigitModel) throws -> [String] {
@@ -130,9 +139,17 @@ extension DataName: ExpressibleByArgument {}
 
 /// Makes a folder and those above it.
 func makeFolder(_ path: String) throws {
-  do {
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  } catch {
-    throw ApusError(.file, "the folder \(path) can't be made: \(error)")
+  var made = path.hasPrefix("/") ? "/" : ""
+  for part in path.split(separator: "/") {
+    made += made.isEmpty || made == "/" ? part : "/" + part
+    if mkdir(made, 0o777) == 0 { continue }
+    let code = errno
+    // A folder that is there answers differently in places that may not be written.
+    var status = stat()
+    let exists = stat(made, &status) == 0
+    guard exists, status.st_mode & S_IFMT == S_IFDIR else {
+      throw ApusError(
+        .file, "the folder \(path) can't be made: \(exists ? "\(made) is a file" : String(cString: strerror(code)))")
+    }
   }
 }

@@ -1,4 +1,5 @@
 import ApusCore
+import ApusFiles
 import CDigits
 
 /// Data sets that are built in or read from their published files.
@@ -78,7 +79,7 @@ public enum Datasets {
   private static func find(_ stem: String, _ kind: String, in directory: String) throws -> String {
     let names = ["-", "."].flatMap { ["\(stem)\($0)\(kind)", "\(stem)\($0)\(kind).gz"] }
     let folder = directory.hasSuffix("/") ? directory : directory + "/"
-    guard let name = names.first(where: { FileBytes.exists(folder + $0) }) else {
+    guard let name = names.first(where: { InputFile.exists(folder + $0) }) else {
       throw ApusError(.file, "\(directory) has none of \(names.joined(separator: ", "))")
     }
     return folder + name

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusData
+import ApusFiles
 import ApusFormats
 import ApusNN
 
@@ -15,7 +16,8 @@ extension Callback {
   /// A checkpoint is a directory with `model.safetensors` (loadable on its own), `optimizer.safetensors` and
   /// `state.json`. It is replaced in one step: a process killed at any moment leaves the old or the new one.
   /// - Parameters:
-  ///   - directory: where; made when it does not exist, its parent must.
+  ///   - directory: where; made when it does not exist, its parent must. A folder that holds anything else than a
+  ///     checkpoint is an error, and left as it is.
   ///   - everySteps: saves after every so many steps as well.
   ///   - bestOf: saves after an epoch only when this value of the history is its best so far.
   public static func checkpoint(_ directory: String, everySteps: Int? = nil, bestOf: String? = nil) -> Callback {
@@ -38,6 +40,8 @@ private final class CheckpointSaver: TrainingObserver {
     if let everySteps, everySteps < 1 {
       throw ApusError(.argument, "a checkpoint every \(everySteps) steps: 1 or more fit")
     }
+    // Better now than after an epoch.
+    try AtomicReplacement.checkDirectory(directory, holds: Trainer.checkpointFiles)
   }
 
   func stepDidEnd(_ moment: TrainingMoment) throws {
@@ -53,26 +57,12 @@ private final class CheckpointSaver: TrainingObserver {
   }
 }
 
-/// What `state.json` holds beside the tensors.
-private struct CheckpointState: Codable {
-  var format = 1
-  var epoch: Int
-  var position: Int
-  var examples: Int
-  var seconds: Double
-  var runStart: Int
-  var totalSteps: Int
-  var dataset: DatasetState?
-  /// Sums of loss and metrics over the epoch so far.
-  var sums: [Double]
-  /// Key and offset of the random generators; the default one's name is empty.
-  var generators: [String: [Int64]]
-  var history: History
-}
-
 extension Trainer {
+  static let checkpointFiles = ["model.safetensors", "optimizer.safetensors", "state.json"]
+
   /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:)``.
-  /// - Throws: `ApusError` (file) when it can't be written; an earlier checkpoint is still there then.
+  /// - Throws: `ApusError` (file) when it can't be written, or `directory` holds anything else than a checkpoint; what was
+  ///   there is still there then.
   public func saveCheckpoint(_ directory: String) throws {
     let (saved, generators) = (state.withLock { $0 }, namedGenerators)
     let record = CheckpointState(
@@ -85,30 +75,31 @@ extension Trainer {
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
     let json = try encoder.encode(record)
-    try AtomicReplacement.directory(directory) { folder in
+    try AtomicReplacement.directory(directory, holding: Self.checkpointFiles) { folder in
       try model.save(to: "\(folder)/model.safetensors")
       try SafetensorsFile.write(optimizer.stateDictionary(model), to: "\(folder)/optimizer.safetensors")
-      try AtomicReplacement.file("\(folder)/state.json") { try $0.write(Array(json)) }
+      try AtomicReplacement.file("\(folder)/state.json", Array(json))
     }
   }
 
   /// Takes up a training where a checkpoint left it: weights, optimizer, random numbers, history and the place in the
   /// data. The next ``fit(_:epochs:validation:callbacks:)`` goes on with that run as if it had not been interrupted;
-  /// model, optimizer and data must be made as they were.
+  /// model, optimizer and data must be made as they were. Data of another size, batch size or order is refused there;
+  /// checkpoints made before there was a record of those are held to the shuffles' seeds alone.
   /// - Throws: `ApusError` (file) when files are missing or damaged, (argument) when they don't fit the model or
-  ///   optimizer; the model may hold the checkpoint's weights then, the optimizer is as it was.
+  ///   optimizer, or while the model is being trained or evaluated; the model may hold the checkpoint's weights then, the optimizer is as it was.
   public func resume(from directory: String) throws {
+    try requireIdle()
     var folder = directory
     if (try? InputFile("\(directory)/state.json")) == nil {
       let previous = AtomicReplacement.previous(directory)
       if (try? InputFile("\(previous)/state.json")) != nil { folder = previous }
     }
-    let record = try Self.readState("\(folder)/state.json")
+    let record = try CheckpointState(path: "\(folder)/state.json")
     let weights = try SafetensorsFile("\(folder)/model.safetensors").stateDictionary()
     let slots = try SafetensorsFile("\(folder)/optimizer.safetensors").stateDictionary()
     let generators = namedGenerators
-    guard Set(record.generators.keys) == Set(generators.keys), record.generators.values.allSatisfy({ $0.count == 2 })
-    else {
+    guard Set(record.generators.keys) == Set(generators.keys) else {
       throw ApusError(
         .argument,
         "\(folder): its random generators are not the model's: \(record.generators.keys.sorted()) and \(generators.keys.sorted())"
@@ -129,24 +120,6 @@ extension Trainer {
         history: record.history, epoch: record.epoch, position: record.position, examples: record.examples,
         seconds: record.seconds, runStart: record.runStart, totalSteps: record.totalSteps, dataset: record.dataset,
         isResumed: true)
-    }
-  }
-
-  private static func readState(_ path: String) throws -> CheckpointState {
-    let file = try InputFile(path)
-    guard file.size <= 1 << 28 else { throw ApusError(.file, "\(path): \(file.size) bytes are too many for a state") }
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    do {
-      let record = try decoder.decode(CheckpointState.self, from: Data(file.read(file.size, at: 0)))
-      guard record.format == 1 else { throw ApusError(.file, "\(path) has the format \(record.format); 1 is known") }
-      guard record.epoch >= 0, record.position >= 0, record.examples >= 0, record.totalSteps >= 0,
-        (0...record.epoch).contains(record.runStart)
-      else { throw ApusError(.file, "\(path): its numbers contradict each other") }
-      return record
-    } catch let error as DecodingError {
-      throw ApusError(.file, "\(path) is damaged: \(error)")
     }
   }
 

@@ -13,8 +13,8 @@ extension Trainer {
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
   ///   - callbacks: what else happens.
   /// - Returns: the records of all epochs so far.
-  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train on, `epochs`
-  ///   is negative, the trainer is training already or a resumed run had other data; `CancellationError` when the task
+  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train or validate on, `epochs`
+  ///   is negative, the trainer is training or evaluating already or a resumed run had other data; `CancellationError` when the task
   ///   is cancelled, and what reading the data or callbacks throw. The model keeps what it learned.
   @discardableResult
   public func fit(
@@ -24,17 +24,27 @@ extension Trainer {
     guard train.count > 0 || epochs == 0 else {
       throw ApusError(.argument, "there is nothing to train on: the dataset is empty")
     }
-    let endEpoch = try begin(epochs)
-    let modes = model.modes
-    defer {
-      modes.restore()
-      state.withLock { $0.isTraining = false }
+    guard validation?.count != 0 else {
+      throw ApusError(.argument, "there is nothing to validate on: the dataset is empty")
     }
+    return try await occupied("a fit") {
+      let endEpoch = try begin(epochs)
+      return try await run(train, endEpoch, validation, callbacks)
+    }
+  }
+
+  private func run(_ train: Dataset, _ endEpoch: Int, _ validation: Dataset?, _ callbacks: [Callback]) async throws
+    -> History
+  {
+    let modes = model.modes
+    defer { modes.restore() }
     let observers = callbacks.map { $0.makeObserver() }
     model.zeroGradients()
     for observer in observers { try observer.trainingWillBegin(moment(endEpoch, train)) }
     while state.withLock({ $0.epoch < endEpoch && !$0.isAskedToStop }) {
       try await trainEpoch(train, validation, endEpoch, observers)
+      // Data that is at hand never suspends: without this a few trainings would keep all other tasks from running.
+      await Task.yield()
     }
     for observer in observers { try observer.trainingDidEnd(moment(endEpoch, train)) }
     return history
@@ -42,8 +52,11 @@ extension Trainer {
 
   private func begin(_ epochs: Int) throws -> Int {
     try state.withLock { state in
-      guard !state.isTraining else { throw ApusError(.argument, "the trainer is training already") }
-      state.isTraining = true
+      let start = state.isResumed ? state.runStart : state.epoch
+      let (end, overflow) = start.addingReportingOverflow(epochs)
+      guard !overflow, end <= 1 << 53 else {
+        throw ApusError(.argument, "training for \(epochs) epochs after \(start): in all at most \(1 << 53) fit")
+      }
       state.isAskedToStop = false
       if !state.isResumed {
         // A run that was stopped within an epoch begins the epoch anew.
@@ -55,7 +68,7 @@ extension Trainer {
         sums.reset()
       }
       state.isResumed = false
-      return state.runStart + epochs
+      return end
     }
   }
 
@@ -79,10 +92,13 @@ extension Trainer {
       place.position = state.position
       return (here: place, saved: state.dataset)
     }
-    if let saved = place.saved, saved != place.here {
-      throw ApusError(
-        .argument,
-        "the checkpoint was made with other data: shuffled with seeds \(saved.seeds), this with \(place.here.seeds)")
+    if let saved = place.saved {
+      do {
+        _ = try train.epoch(from: saved)
+      } catch var error as ApusError {
+        error.message = "the checkpoint was made with other data: \(error.message)"
+        throw error
+      }
     }
     model.train()
     var batches = try train.epoch(from: place.here).makeAsyncIterator()
@@ -115,7 +131,7 @@ extension Trainer {
     let done = moment(endEpoch, train)
     var values = Dictionary(uniqueKeysWithValues: done.values)
     if let validation {
-      for (name, value) in try await evaluate(validation) { values["val_" + name] = value }
+      for (name, value) in try await measure(validation) { values["val_" + name] = value }
     }
     sums.reset()
     state.withLock { [values] state in

@@ -104,8 +104,14 @@ public final class Trainer: Sendable {
   /// The loss and the metrics over a dataset, in inference mode.
   ///
   /// - Parameter dataset: of batches, inputs first and targets last.
-  /// - Throws: `ApusError` when the data does not fit the model, or what reading the data throws.
+  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none or the trainer is at work
+  ///   already, or what reading the data throws.
   public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
+    if Self.holder == ObjectIdentifier(self) { return try await measure(dataset) }
+    return try await occupied("an evaluation") { try await measure(dataset) }
+  }
+
+  func measure(_ dataset: Dataset) async throws -> [String: Double] {
     let before = sums.values
     let modes = model.modes
     defer {
@@ -120,14 +126,44 @@ public final class Trainer: Sendable {
       _ = try evaluationSteps(batch.inputs, targets)
       examples += batch.inputs.shape[0]
     }
+    guard examples > 0 else { throw ApusError(.argument, "there is nothing to evaluate on: the dataset is empty") }
     return Dictionary(uniqueKeysWithValues: sums.means(examples))
+  }
+
+  // MARK: One at a time
+
+  /// The trainer that the present task works for: callbacks and validation run within a fit and may use its model.
+  @TaskLocal private static var holder: ObjectIdentifier?
+
+  /// Runs `body` while nothing else may use the model, whose modes and running sums it changes.
+  func occupied<R: Sendable>(_ occupation: String, _ body: () async throws -> R) async throws -> R {
+    try state.withLock { state in
+      if let other = state.occupation { throw Self.busy(other) }
+      state.occupation = occupation
+    }
+    defer { state.withLock { $0.occupation = nil } }
+    return try await Self.$holder.withValue(ObjectIdentifier(self), operation: body)
+  }
+
+  private func requireFree() throws {
+    if Self.holder != ObjectIdentifier(self) { try requireIdle() }
+  }
+
+  func requireIdle() throws {
+    if let other = state.withLock({ $0.occupation }) { throw Self.busy(other) }
+  }
+
+  private static func busy(_ occupation: String) -> ApusError {
+    ApusError(.argument, "the trainer is busy with \(occupation): wait for its end, or use a model of its own")
   }
 
   // MARK: Prediction
 
   /// The model's outputs for one batch of inputs, in inference mode.
-  /// - Throws: `ApusError` when the input does not fit the model.
+  /// - Throws: `ApusError` when the input does not fit the model, (argument) while the model is being trained or
+  ///   evaluated, unless a callback of that training asks.
   public func predict(_ inputs: Tensor) throws -> Tensor {
+    try requireFree()
     let modes = model.modes
     defer { modes.restore() }
     model.eval()
@@ -135,8 +171,10 @@ public final class Trainer: Sendable {
   }
 
   /// The model's outputs for a dataset of batches, joined along the first axis.
-  /// - Throws: `ApusError` when the data does not fit the model or there is none, or what reading the data throws.
+  /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) while the model is being
+  ///   trained or evaluated, or what reading the data throws.
   public func predict(_ dataset: Dataset) async throws -> Tensor {
+    try requireFree()
     let modes = model.modes
     defer { modes.restore() }
     model.eval()

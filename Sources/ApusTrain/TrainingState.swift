@@ -20,7 +20,8 @@ struct TrainingState: Sendable {
   var dataset: DatasetState?
   /// Set by ``Trainer/resume(from:)``: the next `fit` goes on with the run instead of beginning one.
   var isResumed = false
-  var isTraining = false
+  /// What has the model to itself: `a fit` or `an evaluation`.
+  var occupation: String?
   var isAskedToStop = false
 }
 

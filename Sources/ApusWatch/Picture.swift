@@ -1,5 +1,5 @@
 import ApusCore
-import FoundationEssentials
+import ApusFiles
 
 /// Something that can be drawn and written as a PNG file.
 public protocol Picture: Sendable {
@@ -23,11 +23,6 @@ extension Picture {
   /// Writes the picture as a PNG file, first under a temporary name, so that a reader never meets half a picture.
   /// - Throws: `ApusError` that names the file when it cannot be drawn or written.
   public func write(to path: String, scale: Double = 2) throws {
-    let bytes = try png(scale: scale)
-    do {
-      try Data(bytes).write(to: URL(filePath: path), options: .atomic)
-    } catch {
-      throw ApusError(.file, "cannot write the picture \(path): \(error)")
-    }
+    try AtomicReplacement.file(path, png(scale: scale))
   }
 }

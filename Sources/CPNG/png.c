@@ -99,6 +99,14 @@ static bool decode(session *s, apus_png_image *image) {
   uint32_t channels = png_get_channels(s->png, s->info);
   size_t row_bytes = png_get_rowbytes(s->png, s->info);
   if (row_bytes != (size_t)width * channels) png_error(s->png, "an unsupported sample format");
+  // A palette of one bit with transparency grows 32 times once more: a file of some kilobytes must not take gigabytes.
+  uint64_t expanded = (uint64_t)row_bytes * height;
+  if (expanded > APUS_PNG_FREE_BYTES + (uint64_t)APUS_PNG_MAXIMUM_GROWTH * s->input_count) {
+    snprintf(s->message, APUS_PNG_MESSAGE_CAPACITY,
+             "%ux%u pixels of %u channels would take %llu bytes, more than %d times the %zu bytes of the file", width, height,
+             channels, (unsigned long long)expanded, APUS_PNG_MAXIMUM_GROWTH, s->input_count);
+    return false;
+  }
   image->width = width;
   image->height = height;
   image->channels = channels;

@@ -75,6 +75,15 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
     #expect(a.count == 0 && b.count == 0)
   }
 
+  /// Any size of a batch is allowed: no sum of counts and sizes overflows.
+  @Test(arguments: [false, true]) func hugeBatches(dropsLast: Bool) async throws {
+    let data = try numbers(5).batched(.max, dropLast: dropsLast)
+    #expect(data.count == (dropsLast ? 0 : 1))
+    #expect(try read(data.epoch(0)) == (dropsLast ? [] : [[0, 1, 2, 3, 4]]))
+    #expect(try numbers(0).batched(.max, dropLast: dropsLast).count == 0)
+    #expect(try numbers(4).batched(2).batched(.max).element(at: 0)[1].shape == [2, 2, 2])
+  }
+
   @Test func badArguments() throws {
     let data = try numbers(4)
     #expect(message { try Dataset(tensors: []) }.contains("at least one tensor"))
@@ -194,6 +203,15 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
     let data = try numbers(10).shuffled(seed: 1)
     let state = DatasetState(seeds: [1], epoch: 2, position: 4)
     #expect(try data.epoch(from: state).count == 6)
+    // Data of another size or batch size has other elements at that place.
+    let pipeline = data.epoch(0).start.pipeline
+    #expect(pipeline == "10 examples, shuffled with seed 1")
+    let full = DatasetState(seeds: [1], epoch: 2, position: 4, pipeline: pipeline)
+    #expect(try data.epoch(from: full).count == 6)
+    for other in [try numbers(11).shuffled(seed: 1), try data.batched(2), data.take(9), data.select { $0 > 1 }] {
+      #expect(
+        message { try other.epoch(from: full) }.contains("a dataset of 10 examples, shuffled with seed 1, this one"))
+    }
     #expect(message { try data.epoch(from: DatasetState(seeds: [2], epoch: 2, position: 4)) }.contains("seeds [2]"))
     #expect(message { try data.epoch(from: DatasetState(seeds: [1], epoch: 2, position: 11)) }.contains("element 11"))
     #expect(message { try data.epoch(from: DatasetState(seeds: [1], epoch: -1, position: 0)) }.contains("epoch -1"))

@@ -1,4 +1,5 @@
 import ApusCore
+import Foundation
 import Testing
 
 @testable import ApusData
@@ -18,6 +19,12 @@ private enum Foreign {
       + "LT8AO01fcQBtf5GjAJ+xw9UAGSIrND1GT1hhAEtUXWZveIGKkwB9ho+YoaqzvMWOERtSL8leXgAAAABJRU5ErkJggg==")
   static let rgb16 = [UInt8](
     base64: "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABEAIAAAAr0DSeAAAAFUlEQVR4nGP4/5+BgZGRUYeBYY4DABlfAwosliFVAAAAAElFTkSuQmCC")
+  /// Compressed once more by gzip.
+  static let bomb = [UInt8](
+    base64:
+      "H4sIAAAAAAACA+3QvQ7BUBTA8XMjEal0YDQweAmDRCttaEjT0M3A5AUYjA2TzRuYrIydvYLJR6wmMZvUva9glP8vOTlfyRnOOgo7tlWxRMQOut"
+      + "5ApOaYUDk9abZaqU75qB/7OmdZtrts77pS80E4FOdxnopUZ4Hnxovr86iUXiWbz+FVMPcAAAAAAMBfS26rXNkUbjZO65HiIwAAAACAH7yLjamo"
+      + "3mlUMl3gh96+PVl+Ac/0clzLHgAA")
   static let all = [gray1, gray16, palette, interlaced, rgb16]
 }
 
@@ -71,6 +78,17 @@ private enum Foreign {
     #expect(text.contains(expected), "\(text)")
   }
 
+  /// A palette of one bit with transparency grows 32 times when it is expanded, on top of what deflate gives.
+  @Test func growthIsBounded() throws {
+    // Made with Python's zlib: 8000×8000 pixels of a palette with one transparent colour.
+    let bytes = try Gzip.inflate(Foreign.bomb, limit: 1 << 20).bytes
+    #expect(bytes.count < 9000)
+    #expect(message { try RasterImage(png: bytes) }.contains("256000000 bytes, more than 2000 times"))
+    // What compresses well honestly is read: 4000×4000 equal pixels.
+    let plain = try RasterImage(width: 4000, height: 4000, channels: 1, samples: .init(repeating: 7, count: 16_000_000))
+    #expect(try RasterImage(png: plain.png()) == plain)
+  }
+
   /// No damage whatever may crash the decoder or yield an image that is not as large as it says.
   @Test func damagedFilesNeverCrash() throws {
     var dice = Dice(2026)
@@ -92,14 +110,14 @@ private enum Foreign {
 
   @Test func filesAreNamedInErrors() throws {
     try withFolder { folder in
-      #expect(message { try RasterImage.read(folder + "none.png") }.contains("none.png: there is no such file"))
-      #expect(message { try RasterImage.read(folder) }.contains("not a regular file"))
-      try FileBytes.write(Array("hello".utf8), to: folder + "text.png")
+      #expect(message { try RasterImage.read(folder + "none.png") }.contains("none.png: No such file or directory"))
+      #expect(message { try RasterImage.read(folder) }.contains("is a directory"))
+      try Data("hello".utf8).write(to: URL(filePath: folder + "text.png"))
       #expect(message { try RasterImage.read(folder + "text.png") }.contains("text.png: not a readable PNG"))
       let image = try RasterImage(width: 2, height: 1, channels: 1, samples: [3, 4])
       try image.write(to: folder + "ok.png")
       #expect(try RasterImage.read(folder + "ok.png") == image)
-      #expect(message { try image.write(to: folder + "no/such/folder.png") }.contains("cannot write"))
+      #expect(message { try image.write(to: folder + "no/such/folder.png") }.contains("No such file or directory"))
     }
   }
 

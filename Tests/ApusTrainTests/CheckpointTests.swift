@@ -152,7 +152,9 @@ import Testing
     let resumed = Points.trainer(seed: 99)
     try resumed.resume(from: path)
     let epochs = resumed.state.withLock { $0.epoch } + 1
-    try await resumed.fit(Points.train(), epochs: epochs)
+    try await resumed.fit(Points.train(), epochs: epochs, callbacks: [.checkpoint(path)])
+    // What the killed process had half-written is gone.
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["ckpt"])
     let whole = Points.trainer()
     try await whole.fit(Points.train(), epochs: epochs)
     #expect(resumed.model.bits == whole.model.bits, "after \(epochs) epochs")

@@ -184,9 +184,41 @@ extension Module {
     #expect(await message { try await trainer.fit(Points.train().take(0), epochs: 1) }.contains("dataset is empty"))
     #expect(await message { try await trainer.fit(Points.train(), epochs: -1) }.contains("-1 epochs"))
     #expect(await message { _ = try await trainer.predict(Points.test().take(0)) }.contains("nothing to predict"))
+    #expect(await message { _ = try await trainer.evaluate(Points.test().take(0)) }.contains("nothing to evaluate"))
+    #expect(
+      await message { try await trainer.fit(Points.train(), epochs: 1, validation: Points.test().take(0)) }.contains(
+        "nothing to validate"))
     #expect(trainer.model.bits == before)
     // The trainer is none the worse for it.
     #expect(await message { try await trainer.fit(Points.train(), epochs: 1) } == "no error")
+  }
+
+  /// Others would change the modes and the running sums under a fit; its own callbacks and validation may use the model.
+  @Test func oneAtATime() async throws {
+    let trainer = Points.trainer()
+    let predicted = Mutex(0)
+    let inside = Callback.onEpochEnd { moment in
+      let outputs = try moment.trainer.predict(Points.inputs)
+      predicted.withLock { $0 += outputs.shape[0] }
+    }
+    let task = Task {
+      try await trainer.fit(Points.train(), epochs: 100_000, validation: Points.test(), callbacks: [inside])
+    }
+    while predicted.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(1)) }
+    let uses: [() async throws -> Void] = [
+      { _ = try await trainer.evaluate(Points.test()) }, { _ = try await trainer.predict(Points.test()) },
+      { _ = try trainer.predict(Points.inputs) }, { try await trainer.fit(Points.train(), epochs: 1) },
+      { try trainer.resume(from: "nowhere") },
+    ]
+    for use in uses {
+      let error = await #expect(throws: ApusError.self) { try await use() }
+      #expect(error?.message.contains("busy with a fit") == true)
+    }
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    #expect(trainer.model.modes.areTraining)
+    _ = try await trainer.evaluate(Points.test())
+    _ = try trainer.predict(Points.inputs)
   }
 
   @Test func cancellation() async throws {

@@ -8,7 +8,8 @@ extension PlanBuilder {
     alias(
       output,
       Form(
-        buffer: form.buffer, offset: form.offset, strides: Storage.contiguousStrides(shape(output)), shape: shape(output)))
+        buffer: form.buffer, offset: form.offset, strides: Storage.contiguousStrides(shape(output)),
+        shape: shape(output)))
   }
 
   func lowerPermute(_ order: Permutation, _ input: Int, _ output: Int) throws {

@@ -73,8 +73,8 @@ public func checked<R>(
 enum UserFrame {
   /// Paths of inlined frames are relative to the package, others are not.
   private static let rooms = [
-    "ApusCore", "ApusCPU", "ApusNN", "ApusData", "ApusTrain", "ApusFormats", "ApusWatch", "ApusConformance",
-    "ApusCommand",
+    "ApusCore", "ApusCPU", "ApusNN", "ApusData", "ApusFiles", "ApusTrain", "ApusFormats", "ApusWatch",
+    "ApusConformance", "ApusCommand",
   ].map { "Sources/\($0)/" }
 
   static func location() -> String? {

@@ -8,12 +8,16 @@ public struct DatasetState: Hashable, Codable, Sendable {
   public var epoch: Int
   /// How many elements of the epoch were handed out.
   public var position: Int
+  /// What decides which examples come when, as `54 examples, shuffled with seed 7, batches of 16`; a state fits only a
+  /// dataset of the same. nil, as in states saved before there was this, fits any.
+  public var pipeline: String?
 
   /// A place put together by hand; ``Epoch/Iterator/state`` gives the present one.
-  public init(seeds: [UInt64], epoch: Int, position: Int) {
+  public init(seeds: [UInt64], epoch: Int, position: Int, pipeline: String? = nil) {
     self.seeds = seeds
     self.epoch = epoch
     self.position = position
+    self.pipeline = pipeline
   }
 }
 
@@ -36,15 +40,19 @@ public struct Epoch: Sendable {
 extension Dataset {
   /// Epoch `number` from its beginning.
   public func epoch(_ number: Int) -> Epoch {
-    Epoch(dataset: self, start: DatasetState(seeds: seeds, epoch: number, position: 0))
+    Epoch(dataset: self, start: DatasetState(seeds: seeds, epoch: number, position: 0, pipeline: stage.order))
   }
 
   /// The rest of an epoch whose earlier elements were handed out before: the very elements that would have followed.
-  /// - Throws: `ApusError` (argument) when the state belongs to a dataset shuffled otherwise, or lies outside this one.
+  /// - Throws: `ApusError` (argument) when the state belongs to a dataset of another size or order, or lies outside this
+  ///   one.
   public func epoch(from state: DatasetState) throws -> Epoch {
     guard state.seeds == seeds else {
       throw ApusError(
         .argument, "the state is of a dataset shuffled with seeds \(state.seeds), this one is shuffled with \(seeds)")
+    }
+    if let pipeline = state.pipeline, pipeline != stage.order {
+      throw ApusError(.argument, "the state is of a dataset of \(pipeline), this one has \(stage.order)")
     }
     guard state.epoch >= 0, (0...count).contains(state.position) else {
       throw ApusError(

@@ -6,6 +6,8 @@ import ApusCore
 /// epoch depends on nothing but the stage, the epoch and `i`.
 protocol Stage: Sendable {
   var count: Int { get }
+  /// What decides which examples come when, for a person: `54 examples, shuffled with seed 7, batches of 16`.
+  var order: String { get }
   /// Prepares an epoch: whatever its order needs is computed once here.
   func plan(epoch: Int) -> any Plan
 }
@@ -45,6 +47,7 @@ struct TensorStage: Stage, Plan {
     count = first.shape[0]
   }
 
+  var order: String { "\(count) examples" }
   func plan(epoch: Int) -> any Plan { self }
   func element(at position: Int) throws -> [Tensor] { try tensors.map { try Rows.row(of: $0, at: position) } }
   func stacked(at positions: [Int]) throws -> [Tensor] { try Rows.gather(tensors, at: positions) }
@@ -55,6 +58,7 @@ struct ComputedStage: Stage, Plan {
   let count: Int
   let load: @Sendable (Int) throws -> Batch
 
+  var order: String { "\(count) examples" }
   func plan(epoch: Int) -> any Plan { self }
   func element(at position: Int) throws -> [Tensor] { try load(position).tensors }
 }
@@ -65,6 +69,7 @@ struct MapStage: Stage {
   let transform: @Sendable (Batch) throws -> Batch
 
   var count: Int { base.count }
+  var order: String { base.order }
   func plan(epoch: Int) -> any Plan { Mapped(base: base.plan(epoch: epoch), transform: transform) }
 
   private struct Mapped: Plan {
@@ -80,6 +85,7 @@ struct VectorizedMapStage: Stage {
   let transform: @Sendable (Batch) throws -> Batch
 
   var count: Int { base.count }
+  var order: String { base.order }
   func plan(epoch: Int) -> any Plan { Mapped(base: base.plan(epoch: epoch), transform: transform) }
 
   private struct Mapped: Plan {
@@ -96,6 +102,7 @@ struct ShuffleStage: Stage {
   let seed: UInt64
 
   var count: Int { base.count }
+  var order: String { "\(base.order), shuffled with seed \(seed)" }
   func plan(epoch: Int) -> any Plan {
     Reordered(
       base: base.plan(epoch: epoch), order: Permutation.make(count: base.count, seed: seed, epoch: epoch))
@@ -108,6 +115,7 @@ struct SelectStage: Stage {
   let positions: [Int]
 
   var count: Int { positions.count }
+  var order: String { "\(base.order), \(count) chosen" }
   func plan(epoch: Int) -> any Plan { Reordered(base: base.plan(epoch: epoch), order: positions) }
 }
 
@@ -124,6 +132,7 @@ struct RangeStage: Stage {
   let range: Range<Int>
 
   var count: Int { range.count }
+  var order: String { "\(base.order), \(count) from \(range.lowerBound) on" }
   func plan(epoch: Int) -> any Plan { Shifted(base: base.plan(epoch: epoch), offset: range.lowerBound) }
 
   private struct Shifted: Plan {
@@ -140,7 +149,9 @@ struct BatchStage: Stage {
   let size: Int
   let dropsLast: Bool
 
-  var count: Int { dropsLast ? base.count / size : (base.count + size - 1) / size }
+  // No sum of count and size: any size is allowed.
+  var count: Int { dropsLast ? base.count / size : base.count == 0 ? 0 : (base.count - 1) / size + 1 }
+  var order: String { "\(base.order), batches of \(size)\(dropsLast ? " without a smaller last one" : "")" }
   func plan(epoch: Int) -> any Plan { Grouped(base: base.plan(epoch: epoch), size: size, limit: base.count) }
 
   private struct Grouped: Plan {
@@ -148,7 +159,8 @@ struct BatchStage: Stage {
     let size: Int
     let limit: Int
     func element(at position: Int) throws -> [Tensor] {
-      try base.stacked(at: Array(position * size..<min((position + 1) * size, limit)))
+      let first = position * size
+      return try base.stacked(at: Array(first..<first + min(size, limit - first)))
     }
   }
 }

@@ -1,4 +1,5 @@
 import ApusCore
+import ApusFiles
 
 /// The IDX format of the MNIST files: one array of bytes, integers or floats.
 ///
@@ -17,7 +18,7 @@ public enum IDX {
   /// - Returns: a tensor of the file's shape and element type (uint8, int8, int16, int32, float32 or float64).
   /// - Throws: `ApusError` (file) that names the file and says what is wrong with it.
   public static func read(_ path: String) throws -> Tensor {
-    let bytes = try FileBytes.read(path, limit: byteLimit)
+    let bytes = try InputFile.bytes(of: path, limit: byteLimit)
     do {
       return try decode(bytes)
     } catch let error as ApusError {
@@ -59,7 +60,7 @@ public enum IDX {
       guard let size = UInt32(exactly: size) else {
         throw ApusError(.argument, "IDX dimensions have 32 bits; \(size) has more")
       }
-      withUnsafeBytes(of: size.bigEndian) { bytes += $0 }
+      for byte in [3, 2, 1, 0] { bytes.append(UInt8(truncatingIfNeeded: size >> (8 * byte))) }
     }
     return try bytes + TensorBytes.bigEndian(tensor)
   }
@@ -68,7 +69,7 @@ public enum IDX {
   /// - Throws: as ``encode(_:)``, `ApusError` (file) when it can't be written, (memory) when it can't be compressed.
   public static func write(_ tensor: Tensor, to path: String) throws {
     let bytes = try encode(tensor)
-    try FileBytes.write(path.hasSuffix(".gz") ? Gzip.compress(bytes) : bytes, to: path)
+    try AtomicReplacement.file(path, path.hasSuffix(".gz") ? Gzip.compress(bytes) : bytes)
   }
 
   private static let codes: [UInt8: DType] = [

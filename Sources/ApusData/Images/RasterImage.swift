@@ -1,4 +1,5 @@
 import ApusCore
+import ApusFiles
 import CPNG
 
 /// An image of 8-bit samples, as PNG files hold it: pixels row by row, their channels side by side.
@@ -54,7 +55,8 @@ public struct RasterImage: Sendable, Hashable {
 
 extension RasterImage {
   /// Decodes a PNG file's bytes: palettes become RGB, 1-, 2-, 4- and 16-bit samples 8-bit ones.
-  /// - Throws: `ApusError` (file) when the data is damaged, cut off, or has more than 64 MPixel.
+  /// - Throws: `ApusError` (file) when the data is damaged, cut off, has more than 64 MPixel, or would grow beyond what a
+  ///   file of its size may (16 MiB and 2,000 times the file).
   public init(png: [UInt8]) throws {
     var image = apus_png_image()
     var message = [CChar](repeating: 0, count: Int(APUS_PNG_MESSAGE_CAPACITY))
@@ -89,7 +91,7 @@ extension RasterImage {
   /// Reads a PNG file.
   /// - Throws: `ApusError` (file) that names the file and what is wrong with it.
   public static func read(_ path: String) throws -> RasterImage {
-    let bytes = try FileBytes.read(path, limit: Int(APUS_PNG_MAXIMUM_BYTES))
+    let bytes = try InputFile.bytes(of: path, limit: Int(APUS_PNG_MAXIMUM_BYTES))
     do {
       return try RasterImage(png: bytes)
     } catch let error as ApusError {
@@ -99,7 +101,7 @@ extension RasterImage {
 
   /// Writes a PNG file, first under a temporary name.
   /// - Throws: `ApusError` (file) that names the file.
-  public func write(to path: String) throws { try FileBytes.write(png(), to: path) }
+  public func write(to path: String) throws { try AtomicReplacement.file(path, png()) }
 }
 
 /// The text in a C buffer up to its terminating zero.

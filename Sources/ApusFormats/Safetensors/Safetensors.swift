@@ -1,4 +1,5 @@
 import ApusCore
+import ApusFiles
 import ApusNN
 
 /// A safetensors file opened for reading: the header is checked whole before any tensor is read.

@@ -138,7 +138,7 @@ struct SafetensorsHeader {
       throw ApusError(
         .argument, "a header of \(text.count) bytes; a safetensors file has at most \(Self.maximumLength)")
     }
-    return withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text
+    return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> (8 * $0)) } + text
   }
 }
 

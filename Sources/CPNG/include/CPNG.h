@@ -11,6 +11,9 @@ enum {
   APUS_PNG_MAXIMUM_PIXELS = 64 * 1024 * 1024,
   /// More bytes of PNG than this are refused.
   APUS_PNG_MAXIMUM_BYTES = 512 * 1024 * 1024,
+  /// An image may take this much memory, and so many times its file's size more.
+  APUS_PNG_FREE_BYTES = 16 * 1024 * 1024,
+  APUS_PNG_MAXIMUM_GROWTH = 2000,
   APUS_PNG_MESSAGE_CAPACITY = 256,
 };
 

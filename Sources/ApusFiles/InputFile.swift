@@ -48,6 +48,21 @@ package final class InputFile: Sendable {
   }
 }
 
+extension InputFile {
+  /// All bytes of a regular file, through one descriptor: what is measured is what is read.
+  /// - Throws: `ApusError` (file) when it can't be read or has more than `limit` bytes.
+  package static func bytes(of path: String, limit: Int) throws -> [UInt8] {
+    let file = try InputFile(path)
+    guard file.size <= limit else {
+      throw ApusError(.file, "\(path) has \(file.size) bytes; at most \(limit) are read")
+    }
+    return try file.read(file.size, at: 0)
+  }
+
+  /// Whether there is something at a path.
+  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+}
+
 extension ApusError {
   /// An error of the system about a file, `can't open x: No such file or directory`.
   package static func file(_ message: String, _ code: Int32) -> ApusError {

@@ -1,0 +1,52 @@
+import Synchronization
+
+/// An engine that only compiles graphs, as accelerators do: each eager operation runs as a graph of one node, compiled
+/// once for its attributes and operand types and kept.
+///
+/// ```swift
+/// final class MyEngine: CompilingEngine {
+///   let name = "mine", devices = [Device(engine: "mine")]
+///   let singleOperations = SingleOperations()
+///   func compile(_ graph: Graph) throws -> any Executable { … }
+/// }
+/// ```
+public protocol CompilingEngine: Engine {
+  /// Where the compiled operations are kept.
+  var singleOperations: SingleOperations { get }
+}
+
+extension CompilingEngine {
+  public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
+    var operands = inputs
+    return try singleOperations.executable(primitive, inputs.map(\.type), on: self).run(&operands, donated: [])
+  }
+}
+
+/// Graphs of one operation each, compiled. All are let go when there are more than 4,096.
+public final class SingleOperations: Sendable {
+  private struct Key: Hashable {
+    let primitive: Primitive
+    let operands: [TensorType]
+  }
+  private static let capacity = 4096
+  private let executables = Mutex<[Key: any Executable]>([:])
+
+  public init() {}
+
+  /// How many operations are compiled.
+  public var count: Int { executables.withLock { $0.count } }
+
+  func executable(_ primitive: Primitive, _ operands: [TensorType], on engine: any Engine) throws -> any Executable {
+    let key = Key(primitive: primitive, operands: operands)
+    if let known = executables.withLock({ $0[key] }) { return known }
+    var graph = Graph(name: primitive.name)
+    let inputs = operands.enumerated().map { graph.addInput("x\($0)", $1) }
+    for (i, output) in try graph.add(primitive, inputs).enumerated() { graph.addOutput("y\(i)", output) }
+    let made = try engine.compile(graph)
+    executables.withLock { executables in
+      if executables.count >= Self.capacity { executables.removeAll() }
+      executables[key] = made
+    }
+    return made
+  }
+}
