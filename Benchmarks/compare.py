@@ -88,7 +88,7 @@ def measure_processes(options, results, groups, keep):
             print(f"{group} (whole processes)", flush=True)
             extra = {"startup": (options.rounds, options.threads, options.priority),
                      "predict": (options.rounds, options.threads, options.priority, folder),
-                     "demo": (options.threads, options.priority, folder)}[group]
+                     "demo": (options.rounds, options.threads, options.priority, folder)}[group]
             for name, result in PROCESS_GROUPS[group](options.binaries, *extra).items():
                 results["workloads"][name] = result
                 say(next(entry for entry in report.PROCESSES if entry.name == name), result)

@@ -70,11 +70,12 @@ public final class Storage: @unchecked Sendable {
     self.shape = shape
     self.strides = strides
     self.offset = offset
-    self.base = base.base ?? base
+    let root = base.base ?? base
+    self.base = root
     isContiguous = Storage.isContiguous(shape, strides)
     content = .plain
     capacity = 0
-    let first = UInt(bitPattern: self.base!.plainAddress)  // swift-format-ignore: NeverForceUnwrap
+    let first = UInt(bitPattern: root.plainAddress)
     address = Atomic(first &+ UInt(offset * dtype.stride))
   }
 
