@@ -43,7 +43,7 @@ need_packages() {
 # SwiftPM plans anew only when it thinks the package changed, and does not see that it is another package's turn in the
 # shared folder.
 plan_anew() {
-  rm -f "${1:-$TEST_BUILD}"/release/description.json
+  rm -f "$TEST_BUILD"/release/description.json
 }
 
 # Builds all targets and tests once; a warning in this package's own sources is an error.

@@ -7,7 +7,7 @@ enum DataName: String, CaseIterable, Sendable {
   /// What a training does unless told otherwise.
   var recipe: (epochs: Int, batchSize: Int, learningRate: Double) {
     switch self {
-    case .digits: (20, 32, 1e-3)
+    case .digits: (40, 32, 1e-3)
     case .mnist: (15, 64, 1e-3)
     }
   }

@@ -20,7 +20,7 @@ struct Train: AsyncParsableCommand {
   @Argument(help: "digits or mnist") var data: DataName
   @Option(name: .customLong("data"), help: "folder of the IDX files (mnist)") var directory: String?
   @Option(name: .shortAndLong, help: "folder for the model and the pictures") var output = "out"
-  @Option(help: "times through the data (default: 20 digits, 15 mnist)") var epochs: Int?
+  @Option(help: "times through the data (default: 40 digits, 15 mnist)") var epochs: Int?
   @Option(help: "images a step (default: 32 digits, 64 mnist)") var batchSize: Int?
   @Option(help: "Adam's learning rate, which falls to 0 along a cosine (default: 0.001)") var learningRate: Double?
   @Option(help: "decides initial weights, order of the data and dropout") var seed: UInt64 = 0
