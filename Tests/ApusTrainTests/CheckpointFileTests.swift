@@ -1,24 +1,13 @@
 import ApusCore
-import ApusData
 import ApusNN
 import Foundation
 import Testing
 
+@testable import ApusData
 @testable import ApusTrain
 
 /// What a checkpoint's files and their surroundings may do to a training.
 @Suite struct CheckpointFileTests {
-  private func message(_ body: () async throws -> Void) async -> String {
-    do {
-      try await body()
-      return "no error"
-    } catch let error as ApusError {
-      return error.message
-    } catch {
-      return "another error: \(error)"
-    }
-  }
-
   /// A checkpoint of one epoch.
   private func checkpoint(_ folder: borrowing TemporaryFolder) async throws -> String {
     let path = folder.file("ckpt")
@@ -74,7 +63,7 @@ import Testing
     let state = "\(path)/state.json"
     let good = [UInt8](try Data(contentsOf: URL(fileURLWithPath: state)))
     let trainer = Points.trainer()
-    var random = Generator64(state: 2026)
+    var random = SplitMix64(state: 2026)
     func below(_ limit: Int) -> Int { Int(random.next() % UInt64(limit)) }
     let odd = [
       "-1", "9223372036854775807", "9223372036854775808", "1e999", "null", "[[[", "\"nan\"", "1e15", "0.5", "}",
@@ -142,17 +131,5 @@ import Testing
     try await trainer.fit(Points.train(), epochs: 1)
     #expect(await message { try await trainer.fit(Points.train(), epochs: .max) }.contains("in all at most"))
     #expect(await message { try await trainer.fit(Points.train(), epochs: 1) } == "no error")
-  }
-}
-
-/// SplitMix64: the same numbers in every run.
-private struct Generator64 {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

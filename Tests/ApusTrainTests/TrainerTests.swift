@@ -161,16 +161,6 @@ extension Module {
   }
 
   @Test func errors() async throws {
-    func message(_ body: () async throws -> Void) async -> String {
-      do {
-        try await body()
-        return "no error"
-      } catch let error as ApusError {
-        return error.message
-      } catch {
-        return "\(error)"
-      }
-    }
     let trainer = Points.trainer()
     let before = trainer.model.bits
     let narrow = try Dataset(Tensor.ones([4, 2]), Tensor([0, 1, 0, 1])).batched(2)

@@ -145,10 +145,10 @@ extension Tensor {
     }
     if case (.int(let a), .int(let b), .int(let s)) = (start.scalar, stop.scalar, step.scalar) {
       guard s != 0 else { return fail(.argument, "never ends") }
-      guard a < b ? s > 0 : s < 0 else { return iota([0], dtype: .int64).cast(to: type) }
+      guard a < b ? s > 0 : a > b && s < 0 else { return iota([0], dtype: .int64).cast(to: type) }
       let (distance, overflows) = (a < b ? b : a).subtractingReportingOverflow(a < b ? a : b)
       guard !overflows else { return fail(.memory, "has more elements than memory holds") }
-      let n = Int((UInt64(distance) - (distance == 0 ? 0 : 1)) / s.magnitude) + (distance == 0 ? 0 : 1)
+      let n = Int((UInt64(distance) - 1) / s.magnitude) + 1
       return (iota([n], dtype: .int64) * step + start).cast(to: type)
     }
     let (a, b, s) = (start.scalar.doubleValue, stop.scalar.doubleValue, step.scalar.doubleValue)
@@ -173,14 +173,14 @@ extension Tensor {
   /// The elements in row-major order, converted to `S`. In `checked`, a failed tensor gives NaN, 0 or false for each (a
   /// million at most); a symbolic one gives none.
   public func toArray<S: TensorScalar>(of: S.Type) -> [S] {
-    guard let host = hostReadable("toArray") else {
-      return isPoisoned && shape.isStatic
-        ? Array(repeating: S.nothing, count: Swift.min(elementCount, 1_000_000)) : []
+    func nothing() -> [S] {
+      shape.isStatic ? Array(repeating: S.nothing, count: Swift.min(elementCount, 1_000_000)) : []
     }
+    guard let host = hostReadable("toArray") else { return isPoisoned ? nothing() : [] }
     let plain = host.dtype == S.dtype ? host : outsideTrace { host.detached().cast(to: S.dtype) }
     let whole = plain.contiguous()
     // The cast itself may have failed: at the operation limit of a `checked` block.
-    guard whole.storage.isConcrete else { return [] }
+    guard whole.storage.isConcrete else { return nothing() }
     let count = whole.elementCount
     return withExtendedLifetime(whole) {
       Array(UnsafeBufferPointer(start: UnsafePointer(whole.storage.pointer(as: S.self)), count: count))
@@ -199,7 +199,7 @@ extension Tensor {
       }
       return S.nothing
     }
-    return toArray(of: S.self).first ?? S.nothing
+    return toArray(of: S.self)[0]
   }
   public func item() -> Double { item(as: Double.self) }
 

@@ -120,29 +120,4 @@ import Testing
     #expect(box.tensor?.isSymbolic == false)
     #expect(function.traceCount == 0)
   }
-
-  @Test("pure functions run from many tasks; stateful ones take turns")
-  func tasks() async throws {
-    let pure = compiled { (x: Tensor) in (x * 3 + 1).tanh() }
-    let total = Variable(Tensor(0.0, dtype: .float64))
-    let add = compiled { (x: Tensor) in
-      total.value = total.value + x
-      return total.value
-    }
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      for task in 0..<8 {
-        group.addTask {
-          let x = Tensor.full([1000], Double(task))
-          let expected = (x * 3 + 1).tanh().toArray()
-          for _ in 0..<20 {
-            expectClose(try pure(x).toArray().map { Double($0) }, expected.map { Double($0) }, 1e-6)
-            _ = try add(Tensor(1.0, dtype: .float64))
-          }
-        }
-      }
-      try await group.waitForAll()
-    }
-    #expect(total.value.item() == 160)
-    #expect(pure.traceCount >= 1)
-  }
 }
