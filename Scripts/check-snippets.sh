@@ -67,18 +67,6 @@ for folder in "$package"/Sources/*/; do
   fi
   cat "$package/output"
   [[ -e $folder/expected ]] || continue
-  # Line by line; everything literal but the ellipsis.
-  mapfile -t wanted <"$folder/expected"
-  mapfile -t got <"$package/output"
-  for ((i = 0; i < ${#wanted[@]} || i < ${#got[@]}; i++)); do
-    pattern=$(printf '%s' "${wanted[i]-}" | sed -e 's/[][\\*?]/\\&/g' -e 's/…/*/g')
-    # shellcheck disable=SC2053  # the right side is a pattern on purpose
-    if [[ ${got[i]-} != $pattern ]]; then
-      printf 'FAILED: %s, line %d of the output\n  expected: %s\n  printed:  %s\n' \
-        "$origin" $((i + 1)) "${wanted[i]-(nothing)}" "${got[i]-(nothing)}"
-      status=1
-      break
-    fi
-  done
+  compare_output "$origin" "$folder/expected" "$package/output" || status=1
 done
 exit "$status"

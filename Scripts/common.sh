@@ -76,6 +76,22 @@ run_package() {
   (cd "$TEST_BUILD/run" && timeout 300 "$program")
 }
 
+# compare_output TITLE EXPECTED PRINTED: two files, line by line; … in EXPECTED stands for anything within its line.
+compare_output() {
+  local title=$1 expected printed pattern i
+  mapfile -t expected <"$2"
+  mapfile -t printed <"$3"
+  for ((i = 0; i < ${#expected[@]} || i < ${#printed[@]}; i++)); do
+    pattern=$(printf '%s' "${expected[i]-}" | sed -e 's/[][\\*?]/\\&/g' -e 's/…/*/g')
+    # shellcheck disable=SC2053  # the right side is a pattern on purpose
+    if [[ ${printed[i]-} != $pattern ]]; then
+      printf 'FAILED: %s, line %d of the output\n  expected: %s\n  printed:  %s\n' \
+        "$title" $((i + 1)) "${expected[i]-(nothing)}" "${printed[i]-(nothing)}"
+      return 1
+    fi
+  done
+}
+
 RESULTS=()
 
 # check TITLE COMMAND...: runs it, keeps going, remembers how it went.

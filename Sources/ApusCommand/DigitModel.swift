@@ -4,12 +4,19 @@ import Apus
 enum DataName: String, CaseIterable, Sendable {
   case digits, mnist
 
+  typealias Recipe = (epochs: Int, batchSize: Int, learningRate: Double)
+
   /// What a training does unless told otherwise.
-  var recipe: (epochs: Int, batchSize: Int, learningRate: Double) {
+  var recipe: Recipe {
     switch self {
     case .digits: (40, 32, 1e-3)
-    case .mnist: (15, 64, 1e-3)
+    case .mnist: (20, 32, 2e-3)
     }
+  }
+
+  /// For help texts: "40 digits, 20 mnist".
+  static func defaults(_ part: (Recipe) -> some Any) -> String {
+    allCases.map { "\(part($0.recipe)) \($0.rawValue)" }.joined(separator: ", ")
   }
 
   /// - Throws: `ApusError` when there is no such data, or its images are none that a digit network takes.

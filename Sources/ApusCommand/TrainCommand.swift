@@ -20,9 +20,11 @@ struct Train: AsyncParsableCommand {
   @Argument(help: "digits or mnist") var data: DataName
   @Option(name: .customLong("data"), help: "folder of the IDX files (mnist)") var directory: String?
   @Option(name: .shortAndLong, help: "folder for the model and the pictures") var output = "out"
-  @Option(help: "times through the data (default: 40 digits, 15 mnist)") var epochs: Int?
-  @Option(help: "images a step (default: 32 digits, 64 mnist)") var batchSize: Int?
-  @Option(help: "Adam's learning rate, which falls to 0 along a cosine (default: 0.001)") var learningRate: Double?
+  @Option(help: "times through the data (default: \(DataName.defaults { $0.epochs }))") var epochs: Int?
+  @Option(help: "images a step (default: \(DataName.defaults { $0.batchSize }))") var batchSize: Int?
+  @Option(
+    help: "Adam's learning rate, which falls to 0 along a cosine (default: \(DataName.defaults { $0.learningRate }))")
+  var learningRate: Double?
   @Option(help: "decides initial weights, order of the data and dropout") var seed: UInt64 = 0
   @Option(help: "also save a checkpoint every so many steps") var checkpointEvery: Int?
   @Option(help: "fail (exit code 2) below this held-out accuracy, 0…1") var minimumAccuracy: Double?

@@ -64,4 +64,11 @@ final class DNNOperation: @unchecked Sendable {
   func run(_ operands: UnsafePointer<UnsafeMutableRawPointer?>, count: Int, scratch: UnsafeMutableRawPointer?) throws {
     try OneDNN.check(apus_dnn_run(raw, operands, Int32(count), scratch))
   }
+
+  func run(_ operands: [UnsafeMutableRawPointer?], scratch: UnsafeMutableRawPointer?) throws {
+    try operands.withUnsafeBufferPointer { pointers in
+      guard let first = pointers.baseAddress else { return }
+      try run(first, count: operands.count, scratch: scratch)
+    }
+  }
 }

@@ -43,6 +43,12 @@ struct Form {
     for i in 0..<shape.rank where strides[i] != 0 && shape[i] != 1 { return false }
     return true
   }
+
+  /// Whether no two elements share memory, as far as the strides show it.
+  static func hasDistinctElements(_ shape: Shape, _ strides: Strides) -> Bool {
+    for i in 0..<shape.rank where shape[i] != 1 && strides[i] <= 0 { return false }
+    return true
+  }
 }
 
 extension DType {

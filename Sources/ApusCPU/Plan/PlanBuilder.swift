@@ -390,20 +390,3 @@ final class PlanBuilder {
   /// The value an input's buffer was made for.
   private func inputValue(_ buffer: Int) -> Int { buffers[buffer].values[0] }
 }
-
-extension Form {
-  /// Whether no two elements share memory, as far as the strides show it.
-  static func hasDistinctElements(_ shape: Shape, _ strides: Strides) -> Bool {
-    for i in 0..<shape.rank where shape[i] != 1 && strides[i] <= 0 { return false }
-    return true
-  }
-}
-
-extension DNNOperation {
-  func run(_ operands: [UnsafeMutableRawPointer?], scratch: UnsafeMutableRawPointer?) throws {
-    try operands.withUnsafeBufferPointer { pointers in
-      guard let first = pointers.baseAddress else { return }
-      try run(first, count: operands.count, scratch: scratch)
-    }
-  }
-}
