@@ -188,6 +188,30 @@ func message(_ body: () throws -> Void) -> String {
     #expect(layer(Tensor.ones([2, 3])).shape == [2, 4])
   }
 
+  /// A configuration that can't be is an error too, and what was made of it harms nobody.
+  @Test func impossibleConfigurationsAreNamed() async {
+    let images = Tensor.ones([1, 2, 8, 8])
+    #expect(message { _ = Linear(-3, 4)(Tensor.ones([1, 3])) } == "Linear(-3, 4): sizes must be positive")
+    #expect(message { _ = Conv2D(2, 4, kernelSize: 3, groups: 0)(images) }.contains("0 groups must divide both"))
+    #expect(
+      message { _ = Conv2D(2, 4, kernelSize: [1, 2, 3])(images) }
+        == "a height and a width are two numbers, not [1, 2, 3]")
+    #expect(message { _ = Conv2D(2, -4, kernelSize: -1, stride: 0)(images) }.contains("channels must be positive"))
+    #expect(message { _ = MaxPool2D(0)(images) }.contains("must be positive"))
+    #expect(message { _ = AveragePool2D(2, stride: 0)(images) }.contains("must be positive"))
+    #expect(message { _ = BatchNorm2D(-1)(images) }.contains("-1 channels"))
+    #expect(message { _ = LayerNorm([])(images) }.contains("nothing to normalise over"))
+    #expect(message { _ = Embedding(0, 4)(Tensor([0])) } == "Embedding(0, 4): sizes must be positive")
+    #expect(message { _ = Dropout(1.5)(images) }.contains("between 0 and 1"))
+    #expect(message { _ = Schedule.step(every: 0)(3) }.contains("1 or more fit"))
+    #expect(message { _ = Schedule.cosine(steps: -1)(3) }.contains("1 or more fit"))
+    #expect(message { _ = Adam(learningRate: -1) }.contains("can't be negative"))
+    #expect(message { _ = AdamW(betas: (1, 2)) }.contains("betas"))
+    #expect(message { _ = SGD(momentum: -1) }.contains("can't be negative"))
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Linear(0, 4) }
+    #expect(String(decoding: result?.standardErrorContent ?? [], as: UTF8.self).contains("Linear(0, 4): sizes must"))
+  }
+
   @Test func insideCompiledFunctionsTheyAreThrown() {
     let model = Sequential { Linear(4, 8) }
     let function = compiled { (x: Tensor) in model(x) }

@@ -222,19 +222,3 @@ extension Module {
     try await trainer.fit(Points.train(), epochs: 1)
   }
 }
-
-@Suite struct ProgressTextTests {
-  @Test func parts() {
-    #expect(ProgressText.bar(0, of: 4) == String(repeating: "─", count: 20))
-    #expect(ProgressText.bar(4, of: 4) == String(repeating: "━", count: 20))
-    #expect(ProgressText.bar(1, of: 8) == "━━╸" + String(repeating: "─", count: 17))
-    #expect(
-      [0.44, 9.96, 42, 185, 3723].map { ProgressText.duration($0) } == ["0.4 s", "10 s", "42 s", "3:05", "1:02:03"])
-    #expect(ProgressText.duration(.infinity) == "–")
-    #expect(
-      [0, 0.98765, -0.5, 12.3, 1.25e-5, 3e12, .nan].map { ProgressText.number($0) }
-        == ["0.0000", "0.9877", "-0.5000", "12.3000", "1.25e-5", "3.00e12", "nan"])
-    #expect(ProgressText.rate(3.14159) == "3.1/s" && ProgressText.rate(5312.4) == "5312/s")
-    #expect(ProgressText.values([("loss", 0.5), ("accuracy", 1)]) == " · loss 0.5000 · accuracy 1.0000")
-  }
-}

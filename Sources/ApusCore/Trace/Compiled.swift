@@ -27,7 +27,8 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   /// Runs the function.
   /// - Throws: ``ApusError`` when an operation fails, or what the body throws while it is traced.
   public func callAsFunction(_ input: repeat each Input) throws -> Output {
-    if ExecutionContext.current?.trace != nil || cache.runsEagerly {
+    let context = ExecutionContext.current
+    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly {
       return try checked { try body(repeat each input) }
     }
     var tensors: [Tensor] = []

@@ -161,10 +161,10 @@ final class Trace: @unchecked Sendable {
 
   /// Reads a symbolic dimension as a number, which fixes it.
   static func specialise(_ dim: Dim) -> Int {
-    guard let trace = ExecutionContext.current?.trace else {
-      fatalError("the size \(dim) is symbolic: its number is known only when the graph runs; use dimension(_:)")
-    }
-    return trace.fix(dim)
+    if let trace = ExecutionContext.current?.trace { return trace.fix(dim) }
+    Dispatch.report(
+      ApusError(.trace, "the size \(dim) is symbolic: its number is known only when the graph runs; use dimension(_:)"))
+    return 0
   }
 
   private func fix(_ dim: Dim) -> Int {
@@ -176,8 +176,9 @@ final class Trace: @unchecked Sendable {
       }
       return size
     }
-    guard let parent else { fatalError("the size \(dim) is not bound in this trace") }
-    return parent.fix(dim)
+    if let parent { return parent.fix(dim) }
+    Dispatch.report(ApusError(.trace, "the size \(dim) is not bound in this trace"))
+    return 0
   }
 
   // MARK: Scopes

@@ -24,7 +24,7 @@ public class BatchNormalization: Module, @unchecked Sendable {
   private let building = Building()
 
   init(_ channels: Int?, epsilon: Double, momentum: Double?, affine: Bool, dtype: DType, ranks: ClosedRange<Int>) {
-    precondition((channels ?? 1) > 0, "batch norm of \(channels ?? 0) channels: there must be some")
+    require((channels ?? 1) > 0, "batch norm of \(channels ?? 0) channels: there must be some")
     self.epsilon = epsilon
     self.momentum = momentum
     self.dtype = dtype

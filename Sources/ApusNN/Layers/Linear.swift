@@ -42,7 +42,7 @@ public final class Linear: Module {
     input: Int?, output: Int, hasBias: Bool, activation: Activation?,
     initializers: (weight: Initializer, bias: Initializer?), dtype: DType
   ) {
-    precondition(
+    require(
       output > 0 && (input ?? 1) > 0, "Linear(\(input.map { "\($0), " } ?? "")\(output)): sizes must be positive")
     outputFeatures = output
     self.activation = activation

@@ -90,9 +90,9 @@ public struct AdamStep {
   }
 
   static func check(_ betas: (Double, Double), _ epsilon: Double, _ weightDecay: Double) {
-    precondition(
+    require(
       (0..<1).contains(betas.0) && (0..<1).contains(betas.1), "Adam: betas \(betas) must be from 0 to below 1")
-    precondition(epsilon >= 0 && weightDecay >= 0, "Adam: epsilon and weight decay can't be negative")
+    require(epsilon >= 0 && weightDecay >= 0, "Adam: epsilon and weight decay can't be negative")
   }
 
   func update(_ value: Tensor, _ gradient: Tensor, _ slots: inout [Tensor]) -> Tensor {

@@ -111,7 +111,7 @@ public final class OptimizerState: Sendable {
   }
 
   public init(_ parameters: [Parameter], learningRate: Double) {
-    precondition(learningRate >= 0, "a learning rate of \(learningRate): it can't be negative")
+    require(learningRate >= 0, "a learning rate of \(learningRate): it can't be negative")
     self.learningRate = Variable(Tensor(learningRate, dtype: .float64))
     step = Variable(Tensor(0, dtype: .int64))
     attach(parameters)
