@@ -209,7 +209,8 @@ func message(_ body: () throws -> Void) -> String {
     #expect(message { _ = AdamW(betas: (1, 2)) }.contains("betas"))
     #expect(message { _ = SGD(momentum: -1) }.contains("can't be negative"))
     let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Linear(0, 4) }
-    #expect(String(decoding: result?.standardErrorContent ?? [], as: UTF8.self).contains("Linear(0, 4): sizes must"))
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(text.contains("Linear(0, 4): sizes must"), "\(text)")
   }
 
   @Test func insideCompiledFunctionsTheyAreThrown() {
