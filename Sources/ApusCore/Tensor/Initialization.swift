@@ -3,7 +3,7 @@ extension Variable {
   /// the variable and not this value.
   public func initialize(_ value: Tensor) {
     require(
-      !value.isSymbolic, .trace, "a variable's first value must be concrete: compute it in outsideTrace { }")
+      !value.isSymbolic, "a variable's first value must be concrete: compute it in outsideTrace { }", kind: .trace)
     if !value.isSymbolic { stored = value.detached() }
   }
 }

@@ -67,7 +67,7 @@ public func checked<R>(
 /// caller goes on, so it must stay safe with what it got. Elsewhere the process ends with the same message.
 @inline(__always)
 package func require(
-  _ condition: Bool, _ kind: ApusError.Kind = .argument, _ message: @autoclosure () -> String
+  _ condition: Bool, _ message: @autoclosure () -> String, kind: ApusError.Kind = .argument
 ) {
   if !condition { Dispatch.report(ApusError(kind, message())) }
 }

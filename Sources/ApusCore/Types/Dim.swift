@@ -17,7 +17,7 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
 
   /// A known size. A negative one is an error (shape): it traps, or is recorded by `checked` or a trace.
   public init(_ size: Int) {
-    require(size >= 0, .shape, "a dimension can't be negative, and \(size) is")
+    require(size >= 0, "a dimension can't be negative, and \(size) is", kind: .shape)
     raw = max(size, 0)
   }
 

@@ -135,7 +135,7 @@ import Testing
     let n: Dim = "n"
     #expect(error { _ = n - n - 1 }?.kind == .shape)
     #expect(n - n == 0)
-    #expect(error { _ = Shape([n])[0] }?.kind == .trace)
+    #expect(error { _ = Shape(dims: [n])[0] }?.kind == .trace)
     #expect(throws: ApusError.self) { try compiled { (x: Tensor) in x.reshape([x.shape[3], -1]) }(Tensor.ones([2])) }
     #expect(throws: DecodingError.self) { try JSONDecoder().decode(Shape.self, from: Data("[-1]".utf8)) }
   }
@@ -167,7 +167,7 @@ import Testing
   }
 
   @Test("anomaly mode names the first operation that makes NaN")
-  func anomaly() {
+  func anomaly() throws {
     let failure = error {
       _ = detectingAnomalies { (Tensor([-1.0, 1]).sqrt() * 2).sum() }
     }
