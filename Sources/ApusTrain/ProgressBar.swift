@@ -98,6 +98,7 @@ final class ProgressBar: TrainingObserver {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
       if count <= 0 { return }
       bytes = bytes.dropFirst(count)
     }

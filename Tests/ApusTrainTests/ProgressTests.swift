@@ -15,16 +15,15 @@ import Testing
   }
 
   @Test func aTerminalHasOneLiveLine() async throws {
-    let master = posix_openpt(O_RDWR | O_NOCTTY)
-    try #require(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0)
-    let slave = open(try #require(ptsname(master)), O_RDWR | O_NOCTTY)
-    try #require(slave >= 0)
+    var (master, slave) = (Int32(-1), Int32(-1))
+    try #require(openpty(&master, &slave, nil, nil, nil) == 0)
     defer {
       close(slave)
       close(master)
     }
     let drawn = try await written(to: slave, readFrom: master).components(separatedBy: "\r")
-    #expect(drawn.count == 7 && drawn[0] == "" && drawn[6] == "\n", "\(drawn)")
+    // The terminal's driver makes one character, \r\n, of the last line's end.
+    try #require(drawn.count == 6 && drawn[0] == "" && drawn[5].hasSuffix("\u{1B}[K\r\n"), "\(drawn)")
     for (step, line) in drawn[1...4].enumerated() {
       let bar = ProgressText.bar(step + 1, of: 4)
       #expect(line.hasPrefix("Epoch 1/1 \(bar) \(step + 1)/4 · ") && line.hasSuffix("\u{1B}[K"), "\(line)")

@@ -11,7 +11,7 @@ import ApusCore
 ///   H′ = ⌊(H + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
 /// - Parameters `weight` [outputChannels, inputChannels / groups, kernel height, kernel width] and `bias`
 ///   [outputChannels], by default uniform on ±1/√fan_in as in PyTorch.
-public final class Conv2D: Module {
+public final class Conv2D: Module, SizeInferring {
   public let weight: Parameter
   public let bias: Parameter?
   public let outputChannels: Int
@@ -22,7 +22,7 @@ public final class Conv2D: Module {
   public let groups: Int
   private let activation: Activation?
   private let initializers: (weight: Initializer, bias: Initializer?)
-  private let dtype: DType
+  let dtype: DType
   private let building = Building()
 
   /// A layer whose input channels are known.

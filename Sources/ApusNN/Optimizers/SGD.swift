@@ -33,7 +33,7 @@ public final class SGD: Optimizer {
   }
 
   public var isFused: Bool { true }
-  public var slotNames: [String] { momentum > 0 ? ["momentum"] : [] }
+  public var slotNames: [String] { momentum > 0 ? ["momentum_buffer"] : [] }
 
   public func prepare(step: Tensor, learningRate: Tensor) -> StepValues {
     let share = dampening == 0 ? nil : 1 - (step .> 1).cast(to: .float64) * dampening
