@@ -12,6 +12,7 @@ let package = Package(
   name: "Apus",
   products: [
     .library(name: "Apus", targets: ["Apus"]),
+    .library(name: "ApusConformance", targets: ["ApusConformance"]),
     .executable(name: "apus", targets: ["ApusCommand"]),
   ],
   dependencies: [

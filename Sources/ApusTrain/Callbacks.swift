@@ -15,7 +15,8 @@ public struct Callback: Sendable {
     Callback { EpochEnd(body) }
   }
 
-  /// Ends the training when a value has not improved for `patience` epochs.
+  /// Ends the training when a value has not improved for `patience` epochs of the run, which an earlier `fit` is no part
+  /// of.
   ///
   /// - Parameters:
   ///   - monitor: a name in ``History``; larger is better if it contains "accuracy", else smaller.
@@ -52,18 +53,25 @@ struct Monitor: Sendable {
     name.contains("accuracy") ? a > b + minimumChange : a < b - minimumChange
   }
 
-  /// The place of the best value in the history; nil when there is none.
-  /// - Throws: `ApusError` (argument) when the history has no such value.
-  func best(_ history: History) throws -> Int? {
-    let course = history[name]
-    guard !history.epochs.isEmpty else { return nil }
-    guard course.count == history.epochs.count else {
+  /// The place of the best value among the history's epochs from number `start` on, counted from 0. Earlier runs' epochs
+  /// need not have it.
+  /// - Throws: `ApusError` (argument) when the last epoch has no such value.
+  func best(_ history: History, from start: Int = 0) throws -> Int? {
+    guard let last = history.epochs.last else { return nil }
+    guard last.values[name] != nil else {
+      var latest = history
+      latest.epochs = [last]
       throw ApusError(
-        .argument, "there is no value \"\(name)\" to watch; there are \(history.names.joined(separator: ", "))")
+        .argument, "there is no value \"\(name)\" to watch; there are \(latest.names.joined(separator: ", "))")
     }
-    var best = 0
-    for i in course.indices.dropFirst() where isBetter(course[i], than: course[best]) || course[best].isNaN { best = i }
-    return best
+    var best: (place: Int, value: Double)?
+    let epochs = history.epochs.dropFirst(start)
+    for (place, epoch) in zip(epochs.indices, epochs) {
+      guard let value = epoch.values[name] else { continue }
+      if let known = best, !known.value.isNaN, !isBetter(value, than: known.value) { continue }
+      best = (place, value)
+    }
+    return best?.place
   }
 }
 
@@ -84,7 +92,8 @@ private final class EarlyStopping: TrainingObserver {
   }
 
   func epochDidEnd(_ moment: TrainingMoment) throws {
-    guard let best = try monitor.best(moment.history) else { return }
+    let start = moment.trainer.state.withLock { $0.runStart }
+    guard let best = try monitor.best(moment.history, from: start) else { return }
     let waited = moment.history.epochs.count - 1 - best
     if waited > 0 && waited >= patience { moment.stop() }
   }
@@ -99,8 +108,12 @@ private final class LearningRateSetter: TrainingObserver {
     self.unit = unit
   }
 
-  func stepWillBegin(_ moment: TrainingMoment) {
-    let rate = moment.trainer.initialLearningRate * schedule(unit == .step ? moment.totalSteps : moment.epoch)
+  func stepWillBegin(_ moment: TrainingMoment) throws {
+    let place = unit == .step ? moment.totalSteps : moment.epoch
+    let rate = moment.trainer.initialLearningRate * schedule(place)
+    guard rate >= 0 else {
+      throw ApusError(.argument, "the schedule gives a learning rate of \(rate) at \(unit) \(place): 0 or more fit")
+    }
     if moment.trainer.optimizer.learningRate != rate { moment.trainer.optimizer.learningRate = rate }
   }
 }

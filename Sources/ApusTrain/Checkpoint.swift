@@ -62,8 +62,13 @@ extension Trainer {
 
   /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:)``.
   /// - Throws: `ApusError` (file) when it can't be written, or `directory` holds anything else than a checkpoint; what was
-  ///   there is still there then.
+  ///   there is still there then. (argument) when the trainer is at work already, unless a callback of that training asks.
   public func saveCheckpoint(_ directory: String) throws {
+    // A step in the middle of it would leave values of different steps in one checkpoint.
+    try occupied("saving a checkpoint") { try writeCheckpoint(directory) }
+  }
+
+  private func writeCheckpoint(_ directory: String) throws {
     let (saved, generators) = (state.withLock { $0 }, namedGenerators)
     let record = CheckpointState(
       epoch: saved.epoch, position: saved.position, examples: saved.examples, seconds: saved.seconds,
@@ -87,9 +92,13 @@ extension Trainer {
   /// model, optimizer and data must be made as they were. Data of another size, batch size or order is refused there;
   /// checkpoints made before there was a record of those are held to the shuffles' seeds alone.
   /// - Throws: `ApusError` (file) when files are missing or damaged, (argument) when they don't fit the model or
-  ///   optimizer, or while the model is being trained or evaluated; the model may hold the checkpoint's weights then, the optimizer is as it was.
+  ///   optimizer, or when the trainer is at work already; the model may hold the checkpoint's weights then, the optimizer
+  ///   is as it was.
   public func resume(from directory: String) throws {
-    try requireIdle()
+    try occupied("resuming a training", nests: false) { try readCheckpoint(directory) }
+  }
+
+  private func readCheckpoint(_ directory: String) throws {
     var folder = directory
     if (try? InputFile("\(directory)/state.json")) == nil {
       let previous = AtomicReplacement.previous(directory)
@@ -119,7 +128,7 @@ extension Trainer {
       $0 = TrainingState(
         history: record.history, epoch: record.epoch, position: record.position, examples: record.examples,
         seconds: record.seconds, runStart: record.runStart, totalSteps: record.totalSteps, dataset: record.dataset,
-        isResumed: true)
+        isResumed: true, occupation: $0.occupation)
     }
   }
 

@@ -27,7 +27,7 @@ extension Trainer {
     guard validation?.count != 0 else {
       throw ApusError(.argument, "there is nothing to validate on: the dataset is empty")
     }
-    return try await occupied("a fit") {
+    return try await occupied("a fit", nests: false) {
       let endEpoch = try begin(epochs)
       return try await run(train, endEpoch, validation, callbacks)
     }
@@ -46,6 +46,7 @@ extension Trainer {
       // Data that is at hand never suspends: without this a few trainings would keep all other tasks from running.
       await Task.yield()
     }
+    state.withLock { $0.isResumed = false }
     for observer in observers { try observer.trainingDidEnd(moment(endEpoch, train)) }
     return history
   }
@@ -67,7 +68,6 @@ extension Trainer {
         state.dataset = nil
         sums.reset()
       }
-      state.isResumed = false
       return end
     }
   }
@@ -108,6 +108,8 @@ extension Trainer {
       try trainStep(batch)
       let dataset = batches.state
       let stops = state.withLock { state in
+        // Not before: after a fit that was refused, with other data say, the next one still goes on with the run.
+        state.isResumed = false
         state.position += 1
         state.totalSteps += 1
         state.examples += batch.inputs.shape[0]
@@ -128,8 +130,9 @@ extension Trainer {
     _ train: Dataset, _ validation: Dataset?, _ endEpoch: Int, _ observers: [any TrainingObserver],
     _ elapsed: () -> Double
   ) async throws {
-    let done = moment(endEpoch, train)
-    var values = Dictionary(uniqueKeysWithValues: done.values)
+    var done = moment(endEpoch, train)
+    done.atEnd = done.values
+    var values = Dictionary(done.values) { first, _ in first }
     if let validation {
       for (name, value) in try await measure(validation) { values["val_" + name] = value }
     }

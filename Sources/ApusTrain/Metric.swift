@@ -34,11 +34,11 @@ public struct Metric: Sendable {
   }
 
   /// The share of examples whose target is among the `k` largest scores [N, C]; targets are class numbers [N].
-  /// Equal scores count as smaller.
+  /// Equal scores count as smaller; a target whose score is no number is not among them.
   public static func topAccuracy(_ k: Int) -> Metric {
     Metric("top\(k)_accuracy") { predictions, targets in
       let own = predictions.gatheredAlong(targets.cast(to: .int64).unsqueezed(1), axis: 1)
-      return (predictions .> own).cast(to: .int64).sum(1) .< k
+      return (predictions .> own).cast(to: .int64).sum(1) .< k .&& (own .== own).squeezed(1)
     }
   }
 
@@ -47,9 +47,11 @@ public struct Metric: Sendable {
     (predictions .> 0) .== (targets.cast(to: predictions.dtype) .> 0.5)
   }
 
+  /// (prediction − target)², averaged over each example's elements. Both tensors have the same shape [N, …].
   public static let meanSquaredError = Metric("mean_squared_error") {
     ApusNN.meanSquaredError($0, $1, reduction: .none)
   }
+  /// |prediction − target|, averaged over each example's elements. Both tensors have the same shape [N, …].
   public static let meanAbsoluteError = Metric("mean_absolute_error") {
     ApusNN.meanAbsoluteError($0, $1, reduction: .none)
   }

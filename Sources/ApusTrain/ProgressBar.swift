@@ -13,8 +13,8 @@ public enum ProgressOutput: Hashable, Sendable {
 }
 
 extension Callback {
-  /// Shows progress on standard output: a live bar with rate, remaining time, loss and metrics on a terminal, a line an
-  /// epoch elsewhere.
+  /// Shows progress on standard output: a live bar with rate, remaining time, loss and metrics on a terminal. Elsewhere
+  /// (a pipe, a log file) a line an epoch, and in long epochs the same as the bar says every ten seconds.
   public static let progress = progress(to: .standardOutput)
 
   public static func progress(to output: ProgressOutput) -> Callback {
@@ -22,9 +22,10 @@ extension Callback {
   }
 }
 
-private final class ProgressBar: TrainingObserver {
+final class ProgressBar: TrainingObserver {
   private let descriptor: Int32
   private let isTerminal: Bool
+  private let interval: Duration
   private let state = Mutex(State())
 
   private struct State {
@@ -33,12 +34,15 @@ private final class ProgressBar: TrainingObserver {
     /// Steps and examples that an earlier process made in this epoch.
     var stepsBefore = 0
     var examplesBefore = 0
-    var lastDrawn: ContinuousClock.Instant?
+    var lastDrawn = ContinuousClock.now
   }
 
-  init(_ descriptor: Int32) {
+  /// - Parameter interval: between drawings. They read the metrics, for which the step must have ended: ten times a
+  ///   second is enough for a terminal.
+  init(_ descriptor: Int32, interval: Duration? = nil) {
     self.descriptor = descriptor
     isTerminal = isatty(descriptor) == 1
+    self.interval = interval ?? .milliseconds(isTerminal ? 100 : 10_000)
   }
 
   func stepWillBegin(_ moment: TrainingMoment) {
@@ -49,11 +53,9 @@ private final class ProgressBar: TrainingObserver {
   }
 
   func stepDidEnd(_ moment: TrainingMoment) {
-    guard isTerminal else { return }
     let now = ContinuousClock.now
     let shown = state.withLock { state -> State? in
-      // Drawing reads the metrics, for which the step must have ended: ten times a second is enough.
-      if let last = state.lastDrawn, last.duration(to: now) < .milliseconds(100) { return nil }
+      if state.lastDrawn.duration(to: now) < interval { return nil }
       state.lastDrawn = now
       return state
     }
@@ -65,7 +67,7 @@ private final class ProgressBar: TrainingObserver {
     let line =
       "\(title(moment)) \(ProgressText.bar(moment.step, of: moment.stepsPerEpoch)) \(moment.step)/\(moment.stepsPerEpoch) · "
       + "\(ProgressText.rate(rate)) · ETA \(ProgressText.duration(remaining))\(ProgressText.values(moment.values))"
-    put("\r" + String(line.prefix(width - 1)) + "\u{1B}[K")
+    put(isTerminal ? "\r" + String(line.prefix(width - 1)) + "\u{1B}[K" : line + "\n")
   }
 
   func epochDidEnd(_ moment: TrainingMoment) {
@@ -96,6 +98,7 @@ private final class ProgressBar: TrainingObserver {
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
       if count <= 0 { return }
       bytes = bytes.dropFirst(count)
     }

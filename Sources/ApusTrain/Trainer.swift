@@ -46,13 +46,18 @@ public final class Trainer: Sendable {
   ///   - model: is trained in place.
   ///   - optimizer: is given the model's parameters unless it has some.
   ///   - loss: of predictions and targets, the mean over the batch.
-  ///   - metrics: what is measured beside the loss, over each epoch and by ``evaluate(_:)``.
+  ///   - metrics: what is measured beside the loss, over each epoch and by ``evaluate(_:)``. Their names differ from
+  ///     each other and from `loss`, and don't begin with `val_`.
   ///   - mode: whether steps are compiled.
   ///   - gradientClipping: limits the gradients before each of the optimizer's steps; nil: not at all.
   public init(
     _ model: any Layer, optimizer: any Optimizer, loss: Loss, metrics: [Metric] = [], mode: Execution = .compiled,
     gradientClipping: GradientClipping? = nil
   ) {
+    let names = metrics.map(\.name)
+    require(
+      Set(names + ["loss"]).count == names.count + 1 && !names.contains { $0.hasPrefix("val_") },
+      "metrics named \(names): names that differ from each other and from \"loss\", without \"val_\" before them, fit")
     self.model = model
     self.optimizer = optimizer
     self.loss = loss
@@ -107,8 +112,7 @@ public final class Trainer: Sendable {
   /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none or the trainer is at work
   ///   already, or what reading the data throws.
   public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
-    if Self.holder == ObjectIdentifier(self) { return try await measure(dataset) }
-    return try await occupied("an evaluation") { try await measure(dataset) }
+    try await occupied("an evaluation") { try await measure(dataset) }
   }
 
   func measure(_ dataset: Dataset) async throws -> [String: Double] {
@@ -127,7 +131,7 @@ public final class Trainer: Sendable {
       examples += batch.inputs.shape[0]
     }
     guard examples > 0 else { throw ApusError(.argument, "there is nothing to evaluate on: the dataset is empty") }
-    return Dictionary(uniqueKeysWithValues: sums.means(examples))
+    return Dictionary(sums.means(examples)) { first, _ in first }
   }
 
   // MARK: One at a time
@@ -136,52 +140,65 @@ public final class Trainer: Sendable {
   @TaskLocal private static var holder: ObjectIdentifier?
 
   /// Runs `body` while nothing else may use the model, whose modes and running sums it changes.
-  func occupied<R: Sendable>(_ occupation: String, _ body: () async throws -> R) async throws -> R {
-    try state.withLock { state in
-      if let other = state.occupation { throw Self.busy(other) }
-      state.occupation = occupation
-    }
+  /// - Parameters:
+  ///   - occupation: what others are told that the trainer is busy with.
+  ///   - nests: whether the present holder may run it too, in its own time.
+  ///   - body: what is to be alone.
+  func occupied<R: Sendable>(
+    _ occupation: String, nests: Bool = true, _ body: () async throws -> R
+  ) async throws -> R {
+    if nests, isHeldHere { return try await body() }
+    try occupy(occupation)
     defer { state.withLock { $0.occupation = nil } }
     return try await Self.$holder.withValue(ObjectIdentifier(self), operation: body)
   }
 
-  private func requireFree() throws {
-    if Self.holder != ObjectIdentifier(self) { try requireIdle() }
+  /// The same for what does not suspend.
+  func occupied<R>(_ occupation: String, nests: Bool = true, _ body: () throws -> R) throws -> R {
+    if nests, isHeldHere { return try body() }
+    try occupy(occupation)
+    defer { state.withLock { $0.occupation = nil } }
+    return try Self.$holder.withValue(ObjectIdentifier(self), operation: body)
   }
 
-  func requireIdle() throws {
-    if let other = state.withLock({ $0.occupation }) { throw Self.busy(other) }
-  }
+  private var isHeldHere: Bool { Self.holder == ObjectIdentifier(self) }
 
-  private static func busy(_ occupation: String) -> ApusError {
-    ApusError(.argument, "the trainer is busy with \(occupation): wait for its end, or use a model of its own")
+  private func occupy(_ occupation: String) throws {
+    try state.withLock { state in
+      if let other = state.occupation {
+        throw ApusError(.argument, "the trainer is busy with \(other): wait for its end, or use a model of its own")
+      }
+      state.occupation = occupation
+    }
   }
 
   // MARK: Prediction
 
   /// The model's outputs for one batch of inputs, in inference mode.
-  /// - Throws: `ApusError` when the input does not fit the model, (argument) while the model is being trained or
-  ///   evaluated, unless a callback of that training asks.
+  /// - Throws: `ApusError` when the input does not fit the model, (argument) when the trainer is at work already, unless
+  ///   a callback of that training asks.
   public func predict(_ inputs: Tensor) throws -> Tensor {
-    try requireFree()
-    let modes = model.modes
-    defer { modes.restore() }
-    model.eval()
-    return try forward(inputs, nil)[0]
+    try occupied("a prediction") {
+      let modes = model.modes
+      defer { modes.restore() }
+      model.eval()
+      return try forward(inputs, nil)[0]
+    }
   }
 
   /// The model's outputs for a dataset of batches, joined along the first axis.
-  /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) while the model is being
-  ///   trained or evaluated, or what reading the data throws.
+  /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) when the trainer is at work
+  ///   already, or what reading the data throws.
   public func predict(_ dataset: Dataset) async throws -> Tensor {
-    try requireFree()
-    let modes = model.modes
-    defer { modes.restore() }
-    model.eval()
-    var outputs: [Tensor] = []
-    for try await batch in dataset.epoch(0) { outputs.append(try forward(batch.inputs, nil)[0]) }
-    guard !outputs.isEmpty else { throw ApusError(.argument, "there is nothing to predict: the dataset is empty") }
-    return concatenate(outputs, axis: 0)
+    try await occupied("a prediction") {
+      let modes = model.modes
+      defer { modes.restore() }
+      model.eval()
+      var outputs: [Tensor] = []
+      for try await batch in dataset.epoch(0) { outputs.append(try forward(batch.inputs, nil)[0]) }
+      guard !outputs.isEmpty else { throw ApusError(.argument, "there is nothing to predict: the dataset is empty") }
+      return concatenate(outputs, axis: 0)
+    }
   }
 
   private static let withoutTargets = ApusError(

@@ -20,7 +20,7 @@ struct TrainingState: Sendable {
   var dataset: DatasetState?
   /// Set by ``Trainer/resume(from:)``: the next `fit` goes on with the run instead of beginning one.
   var isResumed = false
-  /// What has the model to itself: `a fit` or `an evaluation`.
+  /// What has the model to itself: `a fit`, `an evaluation`.
   var occupation: String?
   var isAskedToStop = false
 }
@@ -40,7 +40,9 @@ public struct TrainingMoment: Sendable {
   public let totalSteps: Int
 
   /// Loss and metrics over the epoch's examples so far. Reading them waits for the last step.
-  public var values: [(name: String, value: Double)] { trainer.sums.means(examples) }
+  public var values: [(name: String, value: Double)] { atEnd ?? trainer.sums.means(examples) }
+  /// Those of an epoch that has ended: the running sums are the next one's already.
+  var atEnd: [(name: String, value: Double)]?
   public var history: History { trainer.history }
 
   /// Ends the training after this step or epoch.

@@ -4,7 +4,7 @@ import ApusCore
 ///
 /// ```swift
 /// let items = [ImageSheet.Item(pixels: image, predicted: "3", actual: "8", confidence: 0.61)]
-/// try ImageSheet(title: "Held-out digits", items: items, columns: 8, rows: 8).write(to: "digits.png")
+/// try ImageSheet(title: "Held-out digits", items: items, pixelColumns: 8, pixelRows: 8).write(to: "digits.png")
 /// ```
 public struct ImageSheet: Picture {
   /// One image and its captions.

@@ -54,6 +54,16 @@ import Testing
     #expect(message(graph)?.contains("repeat") == true)
 
     graph = try sample()
+    graph.values[1].type = .string([3])
+    #expect(message(graph)?.contains("where a tensor fits") == true)
+
+    graph = try sample()
+    var body = try sample()
+    body.nodes.swapAt(0, 1)
+    graph.nodes[0].subgraphs = [body]
+    #expect(message(graph)?.contains("before it is defined") == true)
+
+    graph = try sample()
     graph.addOutput("z", ValueID(99))
     #expect(message(graph) != nil)
 

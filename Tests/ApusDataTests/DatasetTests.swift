@@ -212,6 +212,12 @@ private func readAhead(_ epoch: Epoch) async throws -> [[Int]] {
       #expect(
         message { try other.epoch(from: full) }.contains("a dataset of 10 examples, shuffled with seed 1, this one"))
     }
+    // As many, but others.
+    let (part, other) = try (numbers(10).split(0.8, seed: 1).0, numbers(10).split(0.8, seed: 2).0)
+    #expect(try part.epoch(from: numbers(10).split(0.8, seed: 1).0.epoch(0).start).count == 8)
+    #expect(message { try other.epoch(from: part.epoch(0).start) }.contains("10 examples, 8 chosen ("))
+    // The same in every process.
+    #expect(try numbers(10).select { $0 > 7 }.epoch(0).start.pipeline == "10 examples, 2 chosen (9a57db2521f878a3)")
     #expect(message { try data.epoch(from: DatasetState(seeds: [2], epoch: 2, position: 4)) }.contains("seeds [2]"))
     #expect(message { try data.epoch(from: DatasetState(seeds: [1], epoch: 2, position: 11)) }.contains("element 11"))
     #expect(message { try data.epoch(from: DatasetState(seeds: [1], epoch: -1, position: 0)) }.contains("epoch -1"))

@@ -75,6 +75,23 @@ func message(_ body: () throws -> Void) -> String {
     #expect(BatchNorm1D(2)(Tensor.normal([3, 2, 5])).shape == [3, 2, 5])
   }
 
+  /// It has no variance: an error, as in PyTorch, or where the batch's size is open no NaN that stays.
+  @Test func batchNormOfOneValue() throws {
+    let layer = BatchNorm1D(2)
+    #expect(
+      message { _ = layer(Tensor.ones([1, 2])) }
+        == "BatchNorm1D expects more than one value per channel in training, got float32[1, 2]")
+    #expect(layer.numBatchesTracked.value.item() == 0)
+    let step = compiled(inputs: [["batch", 2]]) { (x: Tensor) in layer(x) }
+    #expect(try step(Tensor([[5.0, 7]])).toArray() == [0, 0])
+    for (value, expected) in zip(layer.runningVar.value.toArray(), [0.9, 0.9] as [Float]) {
+      #expect(abs(value - expected) < 1e-6)
+    }
+    #expect(layer(Tensor.ones([1, 2, 3])).shape == [1, 2, 3])
+    layer.eval()
+    #expect(layer(Tensor.ones([1, 2])).shape == [1, 2])
+  }
+
   @Test func layerNorm() {
     let x = Tensor([[1.0, 2, 3, 6], [0, 0, 0, 0]])
     let y = LayerNorm(4)(x).toArray(of: Double.self)
@@ -186,6 +203,31 @@ func message(_ body: () throws -> Void) -> String {
     let layer = Linear(4)
     #expect(message { _ = layer(Tensor(1.0)) } == "Linear expects [..., features], got float32[]")
     #expect(layer(Tensor.ones([2, 3])).shape == [2, 4])
+  }
+
+  /// A configuration that can't be is an error too, and what was made of it harms nobody.
+  @Test func impossibleConfigurationsAreNamed() async {
+    let images = Tensor.ones([1, 2, 8, 8])
+    #expect(message { _ = Linear(-3, 4)(Tensor.ones([1, 3])) } == "Linear(-3, 4): sizes must be positive")
+    #expect(message { _ = Conv2D(2, 4, kernelSize: 3, groups: 0)(images) }.contains("0 groups must divide both"))
+    #expect(
+      message { _ = Conv2D(2, 4, kernelSize: [1, 2, 3])(images) }
+        == "a height and a width are two numbers, not [1, 2, 3]")
+    #expect(message { _ = Conv2D(2, -4, kernelSize: -1, stride: 0)(images) }.contains("channels must be positive"))
+    #expect(message { _ = MaxPool2D(0)(images) }.contains("must be positive"))
+    #expect(message { _ = AveragePool2D(2, stride: 0)(images) }.contains("must be positive"))
+    #expect(message { _ = BatchNorm2D(-1)(images) }.contains("-1 channels"))
+    #expect(message { _ = LayerNorm([])(images) }.contains("nothing to normalise over"))
+    #expect(message { _ = Embedding(0, 4)(Tensor([0])) } == "Embedding(0, 4): sizes must be positive")
+    #expect(message { _ = Dropout(1.5)(images) }.contains("between 0 and 1"))
+    #expect(message { _ = Schedule.step(every: 0)(3) }.contains("1 or more fit"))
+    #expect(message { _ = Schedule.cosine(steps: -1)(3) }.contains("1 or more fit"))
+    #expect(message { _ = Adam(learningRate: -1) }.contains("0 or more fit"))
+    #expect(message { _ = AdamW(betas: (1, 2)) }.contains("betas"))
+    #expect(message { _ = SGD(momentum: -1) }.contains("can't be negative"))
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) { _ = Linear(0, 4) }
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(text.contains("Linear(0, 4): sizes must"), "\(text)")
   }
 
   @Test func insideCompiledFunctionsTheyAreThrown() {

@@ -202,4 +202,20 @@ private final class Addition: Module {
     #expect(model.weight.value.dtype == .float32 && model.bias?.value.dtype == .float32)
     #expect(model(Tensor([[1.0, 1.0]])).item() == 6)
   }
+
+  /// Layers whose size is still to be inferred know their dtype as well.
+  @Test func valuesTakeTheDTypeOfLayersWithoutSizes() throws {
+    let sized = Sequential {
+      Linear(2, 3, dtype: .float64)
+      BatchNorm1D(3, dtype: .float64)
+    }
+    let lazy = Sequential {
+      Linear(3)
+      BatchNorm1D()
+    }
+    try lazy.loadStateDictionary(sized.stateDictionary())
+    #expect(
+      lazy.stateDictionary().map(\.value.dtype)
+        == [.float32, .float32, .float32, .float32, .float32, .float32, .int64])
+  }
 }

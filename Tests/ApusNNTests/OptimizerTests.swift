@@ -122,6 +122,64 @@ import Testing
     #expect(fresh.stepCount == 1)
   }
 
+  /// A state from before the first step makes an optimizer as new.
+  @Test func restoringTheBeginningForgetsEverything() throws {
+    func run(_ parameter: Parameter, _ optimizer: Adam) -> [Float] {
+      parameter.value = Tensor([1.0, 2])
+      for gradient in [Tensor([0.5, -1]), Tensor([2.0, 0.25])] {
+        parameter.gradient = gradient
+        optimizer.step()
+      }
+      return parameter.value.toArray()
+    }
+    let parameter = Parameter(Tensor([1.0, 2]))
+    let optimizer = Adam([parameter], learningRate: 0.1)
+    let fresh = optimizer.stateDictionary()
+    let first = run(parameter, optimizer)
+    try optimizer.loadStateDictionary(fresh)
+    #expect(run(parameter, optimizer) == first)
+  }
+
+  @Test func damagedNumbersAreRefused() {
+    let optimizer = SGD([Parameter(Tensor(1.0))], learningRate: 0.5, momentum: 0.9)
+    let saved = optimizer.stateDictionary()
+    let damages: [(String, Tensor, String)] = [
+      ("learning_rate", Tensor([1.0, 2]), "learning_rate: got [2], expected []"),
+      ("step", Tensor([1, 2]), "step: got [2], expected []"),
+      ("learning_rate", Tensor(-1.0), "a saved learning rate of -1.0"),
+      ("learning_rate", Tensor(Double.nan), "a saved learning rate of nan"),
+      ("step", Tensor(-1), "step -1.0: 0 or more fit"),
+    ]
+    for (key, tensor, says) in damages {
+      var damaged = saved
+      damaged[key] = tensor
+      let text = message { try optimizer.loadStateDictionary(damaged) }
+      #expect(text.contains(says), "\(text)")
+    }
+    #expect(optimizer.learningRate == 0.5 && optimizer.stepCount == 0)
+  }
+
+  /// PyTorch's name.
+  @Test func theMomentumsName() {
+    let parameter = Parameter(Tensor(1.0))
+    let optimizer = SGD([parameter], momentum: 0.9)
+    parameter.gradient = Tensor(1.0)
+    optimizer.step()
+    #expect(optimizer.stateDictionary().keys == ["learning_rate", "step", "0.momentum_buffer"])
+  }
+
+  @Test func impossibleNumbersAreRefused() {
+    let parameter = Parameter(Tensor(1.0))
+    parameter.gradient = Tensor(3.0)
+    let optimizer = SGD([parameter], learningRate: 0.5)
+    for number in [-1, Double.nan] {
+      #expect(message { optimizer.learningRate = number } == "a learning rate of \(number): 0 or more fit")
+      #expect(message { clipGradientNorm([parameter], maximum: number) }.contains("a norm of \(number): 0 or more"))
+      #expect(message { clipGradientValue([parameter], maximum: number) }.contains("±\(number): 0 or more"))
+    }
+    #expect(optimizer.learningRate == 0.5 && parameter.gradient?.item() == 3)
+  }
+
   @Test func clipping() {
     let parameters = [Parameter(Tensor([0.0, 0])), Parameter(Tensor(0.0)), Parameter(Tensor(0.0))]
     parameters[0].gradient = Tensor([3.0, 0])

@@ -56,6 +56,27 @@ import Testing
     #expect(third.model.bits == expected.bits)
   }
 
+  /// After a fit that was refused the next one still goes on with the run.
+  @Test func aRefusedFitLeavesTheResumedRunAsItIs() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    try await Points.trainer().fit(
+      Points.train(), epochs: 4, callbacks: [.checkpoint(path, everySteps: 3), Callback(Interruption(after: 7))])
+    let trainer = Points.trainer()
+    try trainer.resume(from: path)
+    let otherData = try Dataset(Points.inputs, Points.labels).shuffled(seed: 8).batched(16)
+    #expect(await message { try await trainer.fit(otherData, epochs: 4) }.contains("made with other data"))
+    let narrow = try Dataset(Tensor.ones([54, 2]), Points.labels).shuffled(seed: 7).batched(16)
+    #expect(await message { try await trainer.fit(narrow, epochs: 4) }.contains("expects [..., 3]"))
+    try await trainer.fit(Points.train(), epochs: 4)
+    let whole = Points.trainer()
+    try await whole.fit(Points.train(), epochs: 4)
+    #expect(trainer.model.bits == whole.model.bits)
+    #expect(trainer.history.epochs.map(\.steps) == [4, 4, 4, 4])
+    // That run is over: a further fit adds to it.
+    #expect(try await trainer.fit(Points.train(), epochs: 1).epochs.count == 5)
+  }
+
   /// A model whose sizes are inferred has none before its weights are loaded.
   @Test func aModelWithoutSizesIsResumed() async throws {
     let folder = try TemporaryFolder()
@@ -121,6 +142,14 @@ import Testing
     #expect(
       message(Trainer(model(), optimizer: SGD(momentum: 0.9), loss: .crossEntropy, metrics: [.accuracy]))
         .contains("unexpected: 0.bias.exp_avg"))
+    // Two learning rates are none.
+    let optimizer = "\(path)/optimizer.safetensors"
+    let good = try SafetensorsFile(optimizer).stateDictionary()
+    var damaged = good
+    damaged["learning_rate"] = Tensor([1.0, 2])
+    try SafetensorsFile.write(damaged, to: optimizer)
+    #expect(message(Points.trainer()).contains("learning_rate: got [2], expected []"))
+    try SafetensorsFile.write(good, to: optimizer)
     // Data in another order is not the run's data.
     let trainer = Points.trainer()
     try trainer.resume(from: path)
@@ -134,10 +163,9 @@ import Testing
   }
 
   /// A process killed at any moment leaves a checkpoint from which training ends exactly as it would have.
-  @Test(arguments: 0..<20) func killed(round: Int) async throws {
+  @Test(arguments: (0..<20).map { _ in UInt32.random(in: 1000...180_000) }) func killed(delay: UInt32) async throws {
     let folder = try TemporaryFolder()
     let path = folder.file("ckpt")
-    let delay = UInt32(1000 + round * 7919 % 20 * 9000)
     await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String, delay = delay as UInt32] in
       let trainer = Points.trainer()
       let killer = Thread {

@@ -114,6 +114,17 @@ extension Module {
     #expect(Metric.binaryAccuracy.sum(Tensor([[1.0], [-1], [2]]), Tensor([[1], [1], [0]])).item() == 1)
     #expect(Metric.meanSquaredError.sum(Tensor([[1.0, 3], [0, 0]]), Tensor([[0.0, 0], [0, 2]])).item() == 7)
     #expect(Metric.meanAbsoluteError.sum(Tensor([1.0, -3]), Tensor([0.0, 0])).item() == 4)
+    let diverged = Tensor([[Float.nan, .nan, .nan], [1, .nan, 0]])
+    #expect(Metric.topAccuracy(2).sum(diverged, Tensor([0, 0])).item() == 1)
+  }
+
+  @Test func metricsNamesDiffer() async throws {
+    for metrics in [[Metric.accuracy, .accuracy], [Metric("loss") { $0 - $1 }], [Metric("val_loss") { $0 - $1 }]] {
+      let text = await message {
+        _ = try checked { Trainer(Points.model(), optimizer: Adam(), loss: .crossEntropy, metrics: metrics) }
+      }
+      #expect(text.hasPrefix("metrics named [") && text.contains(metrics[0].name), "\(text)")
+    }
   }
 
   @Test func aSecondFitGoesOnWithTheEpochs() async throws {
@@ -147,6 +158,42 @@ extension Module {
       ])
     #expect(rates.withLock { $0 } == [1, 0.875, 0.75, 0.625, 0.5, 0.5])
     #expect(trainer.history.epochs.count == 1)
+  }
+
+  /// What a callback reads when an epoch has ended is that epoch's, not the next one's beginning.
+  @Test func anEndedEpochsValues() async throws {
+    let seen = Mutex<[[String: Double]]>([])
+    let history = try await Points.trainer().fit(
+      Points.train(), epochs: 2, validation: Points.test(),
+      callbacks: [
+        .onEpochEnd { moment in
+          seen.withLock { $0.append(Dictionary(uniqueKeysWithValues: moment.values)) }
+        }
+      ])
+    #expect(seen.withLock { $0 } == history.epochs.map { $0.values.filter { !$0.key.hasPrefix("val_") } })
+  }
+
+  @Test func aScheduleBelowZero() async throws {
+    let trainer = Points.trainer()
+    let text = await message {
+      try await trainer.fit(
+        Points.train(), epochs: 1, callbacks: [.learningRate(.linear(steps: 1, end: -1))])
+    }
+    #expect(text == "the schedule gives a learning rate of -0.03 at step 1: 0 or more fit")
+  }
+
+  /// Each fit is a run of its own: it need not beat, nor have, what an earlier one had.
+  @Test func earlyStoppingAfterAnEarlierFit() async throws {
+    let trainer = Trainer(Points.model(), optimizer: SGD(learningRate: 0), loss: .crossEntropy)
+    try await trainer.fit(Points.train(), epochs: 1)
+    let stopping = Callback.earlyStopping(patience: 2, minimumChange: 100)
+    try await trainer.fit(Points.train(), epochs: 9, validation: Points.test(), callbacks: [stopping])
+    #expect(trainer.history.epochs.count == 4)
+    try await trainer.fit(Points.train(), epochs: 9, validation: Points.test(), callbacks: [stopping])
+    #expect(trainer.history.epochs.count == 7)
+    await #expect(throws: ApusError.self) {
+      try await trainer.fit(Points.train(), epochs: 1, callbacks: [stopping])
+    }
   }
 
   @Test func earlyStopping() async throws {
@@ -198,7 +245,7 @@ extension Module {
     let uses: [() async throws -> Void] = [
       { _ = try await trainer.evaluate(Points.test()) }, { _ = try await trainer.predict(Points.test()) },
       { _ = try trainer.predict(Points.inputs) }, { try await trainer.fit(Points.train(), epochs: 1) },
-      { try trainer.resume(from: "nowhere") },
+      { try trainer.resume(from: "nowhere") }, { try trainer.saveCheckpoint("nowhere") },
     ]
     for use in uses {
       let error = await #expect(throws: ApusError.self) { try await use() }
@@ -211,6 +258,37 @@ extension Module {
     _ = try trainer.predict(Points.inputs)
   }
 
+  /// A prediction, too, has the model to itself: its end would put another one, or a fit, into the wrong mode.
+  @Test func predictionsAreAlone() async throws {
+    let trainer = Points.trainer()
+    let texts = Mutex<[String]>([])
+    let data = try Dataset(count: 1) { _ in
+      // While the data is read somebody else, on a thread of his own, asks too.
+      let done = DispatchSemaphore(value: 0)
+      Thread.detachNewThread {
+        let uses: [() throws -> Void] = [
+          { _ = try trainer.predict(Points.inputs) }, { try trainer.saveCheckpoint("nowhere") },
+          { try trainer.resume(from: "nowhere") },
+        ]
+        for use in uses {
+          do {
+            try use()
+            texts.withLock { $0.append("no error") }
+          } catch {
+            texts.withLock { $0.append("\(error)") }
+          }
+        }
+        done.signal()
+      }
+      done.wait()
+      return Batch(Points.inputs)
+    }
+    #expect(try await trainer.predict(data).shape == [54, 2])
+    let seen = texts.withLock { $0 }
+    #expect(seen.count == 3 && seen.allSatisfy { $0.contains("busy with a prediction") }, "\(seen)")
+    #expect(try trainer.predict(Points.inputs).shape == [54, 2])
+  }
+
   @Test func cancellation() async throws {
     let trainer = Points.trainer()
     let task = Task {
@@ -220,21 +298,5 @@ extension Module {
     task.cancel()
     await #expect(throws: CancellationError.self) { try await task.value }
     try await trainer.fit(Points.train(), epochs: 1)
-  }
-}
-
-@Suite struct ProgressTextTests {
-  @Test func parts() {
-    #expect(ProgressText.bar(0, of: 4) == String(repeating: "─", count: 20))
-    #expect(ProgressText.bar(4, of: 4) == String(repeating: "━", count: 20))
-    #expect(ProgressText.bar(1, of: 8) == "━━╸" + String(repeating: "─", count: 17))
-    #expect(
-      [0.44, 9.96, 42, 185, 3723].map { ProgressText.duration($0) } == ["0.4 s", "10 s", "42 s", "3:05", "1:02:03"])
-    #expect(ProgressText.duration(.infinity) == "–")
-    #expect(
-      [0, 0.98765, -0.5, 12.3, 1.25e-5, 3e12, .nan].map { ProgressText.number($0) }
-        == ["0.0000", "0.9877", "-0.5000", "12.3000", "1.25e-5", "3.00e12", "nan"])
-    #expect(ProgressText.rate(3.14159) == "3.1/s" && ProgressText.rate(5312.4) == "5312/s")
-    #expect(ProgressText.values([("loss", 0.5), ("accuracy", 1)]) == " · loss 0.5000 · accuracy 1.0000")
   }
 }

@@ -179,7 +179,7 @@ enum Autograd {
         operation: operation, operands: [output.type])
     }
     if output.rank == 0, output.storage.isConcrete { return Tensor.scalar(.double(1), dtype: output.dtype) }
-    return Tensor.onesLike(output.detached())
+    return Tensor.onesLike(output)
   }
 
   static func backward(_ output: Tensor, gradient: Tensor?, retainGraph: Bool, createGraph: Bool) throws {

@@ -48,7 +48,7 @@ public func valueAndGradients(
     return (value, found)
   }
   let outer = level > 0 || inputs.contains { $0.requiresGradient }
-  return (outer ? value : value.detached(), zip(found, leaves).map { $0 ?? Tensor.zerosLike($1.detached()) })
+  return (outer ? value : value.detached(), zip(found, leaves).map { $0 ?? Tensor.zerosLike($1) })
 }
 
 extension Autograd {
@@ -100,15 +100,19 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
     throw ApusError(
       .shape, "the tangent must be of the point's type", operation: "jvp", operands: [x.type, tangent.type])
   }
-  let captured = try CapturedGraph.capture(name: "jvp", [x.type]) { [try f($0[0])] }
+  // Recorded as for `backward`, so that the graph shows where `f` cuts gradients.
+  let captured = try CapturedGraph.capture(name: "jvp", [x.type], requiresGradient: [x.dtype.isFloatingPoint]) {
+    inputs in
+    try ExecutionContext.with({ $0.gradientEnabled = true }) { [try f(inputs[0])] }
+  }
   typealias Dual = (value: Tensor, tangent: Tensor?)
   let operands = captured.operands([x])
   let duals = operands.enumerated().map { i, value -> Dual in (value, i == 0 ? tangent : nil) }
   // The rules are written in operators, which trap outside `checked`.
   let results = try checked {
-    try captured.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, _ -> [Dual] in
+    try captured.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, node -> [Dual] in
       let outputs = try Dispatch.tryRun(primitive, operands.map(\.value))
-      guard operands.contains(where: { $0.tangent != nil }) else { return outputs.map { ($0, nil) } }
+      guard !node.isDetached, operands.contains(where: { $0.tangent != nil }) else { return outputs.map { ($0, nil) } }
       let context = JVPContext(inputs: operands.map(\.value), outputs: outputs, tangents: operands.map(\.tangent))
       let tangents = primitive.definition.jvp(context)
       return zip(outputs, tangents).map { ($0, $1) }
@@ -159,7 +163,8 @@ public func vectorized(
         operands: inputs.map(\.type))
     }
     let types = inputs.map { $0.type.with(shape: $0.shape.dropping(0)) }
-    let captured = try CapturedGraph.capture(name: "vectorized", types, f)
+    let captured = try CapturedGraph.capture(
+      name: "vectorized", types, requiresGradient: inputs.map(\.requiresGradient), f)
     guard captured.written.isEmpty, captured.writtenGradients.isEmpty else {
       throw ApusError(
         .argument, "the mapped function writes state, which has no meaning for each example", operation: "vectorized")
@@ -168,12 +173,13 @@ public func vectorized(
     let operands = captured.operands(inputs).enumerated().map { i, t -> Mapped in (t, i < inputs.count) }
     let results = try checked {
       try captured.graph.evaluate(operands, constant: { ($0, false) }) {
-        primitive, operands, _ -> [Mapped] in
+        primitive, operands, node -> [Mapped] in
         guard operands.contains(where: \.isBatched) else {
           return try Dispatch.tryRun(primitive, operands.map(\.tensor)).map { ($0, false) }
         }
         let context = BatchContext(inputs: operands.map(\.tensor), isBatched: operands.map(\.isBatched), size: size)
-        return primitive.definition.batch(context).map { ($0, true) }
+        // A rule may hand its operand on, with the place on the tape that it has.
+        return primitive.definition.batch(context).map { (node.isDetached ? $0.detached() : $0, true) }
       }
     }
     return results.map { value in

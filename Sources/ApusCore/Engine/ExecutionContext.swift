@@ -66,7 +66,8 @@ public func withoutGradients<R>(_ body: () throws -> R) rethrows -> R {
 }
 
 /// Runs `body` checking every eager result: the first NaN or infinity that comes from finite operands is an error that
-/// names the operation (`torch.autograd.detect_anomaly`). Slow; for debugging.
+/// names the operation and its line (`torch.autograd.detect_anomaly`). Compiled functions run eagerly meanwhile. Slow; for
+/// debugging.
 public func detectingAnomalies<R>(_ body: () throws -> R) rethrows -> R {
   try ExecutionContext.with({ $0.detectsAnomalies = true }, body)
 }

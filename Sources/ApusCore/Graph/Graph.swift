@@ -57,6 +57,8 @@ public struct Graph: Sendable {
     public var subgraphs: [Graph] = []
     /// Module path the node was traced in, `layer1.conv`.
     public var scope: String = ""
+    /// Whether no gradient flows through it: from `detached()` or `withoutGradients`.
+    public var isDetached = false
 
     public var primitive: Primitive? { if case .primitive(let p) = operation { p } else { nil } }
   }
@@ -114,10 +116,12 @@ public struct Graph: Sendable {
     }
   }
 
-  mutating func append(_ primitive: Primitive, _ operands: [ValueID], _ types: [TensorType], scope: String) -> [ValueID]
-  {
+  mutating func append(
+    _ primitive: Primitive, _ operands: [ValueID], _ types: [TensorType], scope: String, isDetached: Bool = false
+  ) -> [ValueID] {
     let outputs = types.map { makeValue(.tensor($0)) }
-    nodes.append(Node(operation: .primitive(primitive), inputs: operands, outputs: outputs, scope: scope))
+    nodes.append(
+      Node(operation: .primitive(primitive), inputs: operands, outputs: outputs, scope: scope, isDetached: isDetached))
     return outputs
   }
 

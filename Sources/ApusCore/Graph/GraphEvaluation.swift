@@ -31,7 +31,8 @@ extension CapturedGraph {
 extension Graph {
   /// Runs the graph on tensors through the public operations: eagerly, under a trace, or on the gradient tape.
   ///
-  /// `rule` computes each primitive's results from what stands for its operands; transformations give other rules.
+  /// `rule` computes each primitive's results from what stands for its operands; transformations give other rules. For a
+  /// detached node it is called without recording gradients.
   func evaluate<Value>(
     _ inputs: [Value], constant: (Tensor) -> Value, _ rule: (Primitive, [Value], Node) throws -> [Value]
   ) throws -> [Value] {
@@ -42,7 +43,10 @@ extension Graph {
       let operands = node.inputs.compactMap { values[$0.index] }
       let results: [Value]
       switch node.operation {
-      case .primitive(let primitive): results = try rule(primitive, operands, node)
+      case .primitive(let primitive):
+        results =
+          try node.isDetached
+          ? withoutGradients { try rule(primitive, operands, node) } : rule(primitive, operands, node)
       case .fused(let fusion): results = try fusion.body.evaluate(operands, constant: constant, rule)
       }
       for (id, value) in zip(node.outputs, results) { values[id.index] = value }

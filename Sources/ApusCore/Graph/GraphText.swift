@@ -11,7 +11,8 @@ extension Graph: CustomStringConvertible {
       let results = node.outputs.map(\.description).joined(separator: ", ")
       let operands = node.inputs.map(\.description).joined(separator: ", ")
       let types = node.outputs.map(typeText).joined(separator: ", ")
-      let scope = node.scope.isEmpty ? "" : "  // \(node.scope)"
+      let notes = [node.scope, node.isDetached ? "without gradient" : ""].filter { !$0.isEmpty }
+      let scope = notes.isEmpty ? "" : "  // \(notes.joined(separator: ", "))"
       lines.append("  \(results) = \(node.operation.name)\(attributeText(node))(\(operands)) : \(types)\(scope)")
     }
     let results = outputs.map { $0.name.isEmpty ? "\($0.value)" : "\($0.name): \($0.value)" }

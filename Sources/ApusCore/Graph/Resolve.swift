@@ -7,7 +7,13 @@ extension Graph {
       if case .tensor(let type) = values[i].type { result.values[i].type = .tensor(try type.resolved(sizes)) }
     }
     for i in nodes.indices {
-      if let primitive = nodes[i].primitive { result.nodes[i].operation = .primitive(try primitive.resolved(sizes)) }
+      switch nodes[i].operation {
+      case .primitive(let primitive): result.nodes[i].operation = .primitive(try primitive.resolved(sizes))
+      case .fused(var fusion):
+        fusion.body = try fusion.body.resolved(sizes)
+        result.nodes[i].operation = .fused(fusion)
+      }
+      result.nodes[i].subgraphs = try nodes[i].subgraphs.map { try $0.resolved(sizes) }
     }
     return result
   }
@@ -32,7 +38,7 @@ extension Primitive {
       return fixed
     }
     func fix(_ dim: Dim) throws -> Dim {
-      guard let fixed = dim.resolved(sizes) else {
+      guard let fixed = dim.resolved(sizes), fixed >= 0 else {
         throw ApusError(.shape, "\(name): \(dim) has no size under \(sizes)")
       }
       return Dim(fixed)

@@ -26,15 +26,23 @@ extension Graph {
     for (i, node) in nodes.enumerated() {
       let what = "node \(i) (\(node.operation.name))"
       for id in node.inputs { try use(id, by: what) }
+      for body in node.subgraphs { try body.verify() }
+      // Today's operations take and give tensors only.
+      func tensorType(_ id: ValueID) throws -> TensorType {
+        guard let type = self[id].type.tensor else {
+          throw ApusError(.dtype, "\(what): \(id) is \(self[id].type), where a tensor fits")
+        }
+        return type
+      }
       for id in node.outputs { try define(id, by: what) }
       let expected: [TensorType]
       switch node.operation {
-      case .primitive(let primitive): expected = try primitive.definition.infer(node.inputs.map(type))
+      case .primitive(let primitive): expected = try primitive.definition.infer(node.inputs.map(tensorType))
       case .fused(let fusion):
         try fusion.body.verify()
         expected = fusion.body.outputTypes
       }
-      let actual = node.outputs.map(type)
+      let actual = try node.outputs.map(tensorType)
       guard expected == actual else { throw ApusError(.shape, "\(what) gives \(expected) and is declared \(actual)") }
     }
     for port in outputs { try use(port.value, by: "output \(port.name)") }

@@ -164,9 +164,14 @@ enum Dispatch {
   }
 
   static func fail(_ error: any Error, type: TensorType) -> Tensor {
-    guard let recorder = ExecutionContext.current?.recorder else { fatalError("\(error)") }
-    recorder.record(error)
+    report(error)
     return Tensor.poisoned(type)
+  }
+
+  @inline(never)
+  static func report(_ error: any Error) {
+    guard let recorder = ExecutionContext.current?.recorder else { fatalError("\(UserFrame.locating(error))") }
+    recorder.record(error)
   }
 
   /// Runs a throwing body; an error is recorded or traps.
@@ -174,8 +179,7 @@ enum Dispatch {
     do {
       try body()
     } catch {
-      guard let recorder = ExecutionContext.current?.recorder else { fatalError("\(error)") }
-      recorder.record(error)
+      report(error)
     }
   }
 }

@@ -72,13 +72,15 @@ public struct Residuals: OptionSet, Sendable {
 
 /// What a pullback may look at.
 public struct VJPContext {
-  /// Gradients of the outputs; nil where none arrived.
-  public let outputGradients: [Tensor?]
+  /// Gradients of the outputs up to the last that one arrived for.
+  let outputGradients: [Tensor?]
   let node: Node
   let saved: Node.Saved
 
   /// The gradient of the only (or first) output.
-  public var gradient: Tensor { outputGradients[0] ?? Tensor.zerosLike(output(0)) }
+  public var gradient: Tensor { outputGradient(0) ?? Tensor.zerosLike(output(0)) }
+  /// The gradient of output `i`; nil where none arrived.
+  public func outputGradient(_ i: Int) -> Tensor? { i < outputGradients.count ? outputGradients[i] : nil }
   public var operandCount: Int { node.edgeCount }
   /// Whether operand `i` wants a gradient.
   public func needs(_ i: Int) -> Bool { node.edge(i).node != nil }

@@ -2,8 +2,9 @@ extension Variable {
   /// Gives a variable created without a value its first one: at once, also inside a trace, since what a graph reads is
   /// the variable and not this value.
   public func initialize(_ value: Tensor) {
-    precondition(!value.isSymbolic, "a variable's first value must be concrete: compute it in outsideTrace { }")
-    stored = value.detached()
+    require(
+      !value.isSymbolic, "a variable's first value must be concrete: compute it in outsideTrace { }", kind: .trace)
+    if !value.isSymbolic { stored = value.detached() }
   }
 }
 

@@ -51,7 +51,14 @@ public struct Tensor: Sendable {
   public var requiresGradient: Bool { node != nil }
 
   /// The same values, cut from the gradient tape.
-  public func detached() -> Tensor { Tensor(storage) }
+  public func detached() -> Tensor {
+    guard isSymbolic, node != nil else { return Tensor(storage) }
+    // The graph must show the cut: gradients may be taken through the whole graph later. The reshape costs nothing there.
+    return withoutGradients { Dispatch.one(.reshape(Reshape(shape: shape)), self) }
+  }
+
+  /// The same tensor without its node, for what nobody will differentiate through.
+  var untracked: Tensor { Tensor(storage) }
 
   /// The same values as a fresh leaf of the gradient tape.
   /// - Returns: a tensor whose ``gradient`` `backward` fills.

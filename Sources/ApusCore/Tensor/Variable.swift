@@ -122,7 +122,7 @@ public final class Parameter: Variable, @unchecked Sendable {
   public var isTrainable: Bool {
     get {
       let value = trainable.load(ordering: .relaxed)
-      ExecutionContext.current?.trace?.guardEqual(trainable, value, owner: self)
+      ExecutionContext.current?.trace?.guardTrainable(value, owner: self)
       return value
     }
     set { trainable.store(newValue, ordering: .relaxed) }

@@ -14,13 +14,7 @@ final class ErrorRecorder {
   }
 
   func record(_ error: any Error) {
-    if first != nil { return }
-    guard var error = error as? ApusError, error.location == nil else {
-      first = error
-      return
-    }
-    error.location = UserFrame.location() ?? location
-    first = error
+    if first == nil { first = UserFrame.locating(error, otherwise: location) }
   }
 
   /// Ends loops that a failed condition keeps running: at the limit everything fails, and reads as NaN, 0 or false. A loop
@@ -69,6 +63,15 @@ public func checked<R>(
   return result
 }
 
+/// Like `precondition`, for what makes sense to recover from: inside `checked` or a trace the error is recorded and the
+/// caller goes on, so it must stay safe with what it got. Elsewhere the process ends with the same message.
+@inline(__always)
+package func require(
+  _ condition: Bool, _ message: @autoclosure () -> String, kind: ApusError.Kind = .argument
+) {
+  if !condition { Dispatch.report(ApusError(kind, message())) }
+}
+
 /// Finds the user's line on the stack: the first frame outside this library. Only errors pay for it.
 enum UserFrame {
   /// Paths of inlined frames are relative to the package, others are not.
@@ -77,7 +80,14 @@ enum UserFrame {
     "ApusConformance", "ApusCommand",
   ].map { "Sources/\($0)/" }
 
-  static func location() -> String? {
+  /// The error with the place where it happened, if it has none yet.
+  static func locating(_ error: any Error, otherwise: String? = nil) -> any Error {
+    guard var error = error as? ApusError, error.location == nil else { return error }
+    error.location = location() ?? otherwise
+    return error
+  }
+
+  private static func location() -> String? {
     guard let stack = try? Backtrace.capture(limit: 48).symbolicated() else { return nil }
     for frame in stack.frames {
       guard let symbol = frame.symbol, let source = symbol.sourceLocation else { continue }

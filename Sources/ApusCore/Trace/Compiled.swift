@@ -27,15 +27,11 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   /// Runs the function.
   /// - Throws: ``ApusError`` when an operation fails, or what the body throws while it is traced.
   public func callAsFunction(_ input: repeat each Input) throws -> Output {
-    if ExecutionContext.current?.trace != nil || cache.runsEagerly {
+    let context = ExecutionContext.current
+    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly {
       return try checked { try body(repeat each input) }
     }
-    var tensors: [Tensor] = []
-    var structure = ""
-    for value in repeat each input {
-      value.collect(into: &tensors)
-      value.describeStructure(into: &structure)
-    }
+    let (tensors, structure) = gather(repeat each input)
     let (template, results) = try cache.run(tensors, structure: structure) { symbolic in
       var rest = symbolic[...]
       let output = try body(repeat (each input).rebuilt(from: &rest))
@@ -47,16 +43,21 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
     return rebuild(output, results)
   }
 
-  /// The graph that a call with such arguments runs: traced if it has not been.
-  /// - Throws: ``ApusError`` (shape) when the arguments don't fit the shapes that the function was compiled for, when
-  ///   an operation fails, or what the body throws while it is traced.
-  public func graph(_ input: repeat each Input) throws -> Graph {
+  private func gather(_ input: repeat each Input) -> (tensors: [Tensor], structure: String) {
     var tensors: [Tensor] = []
     var structure = ""
     for value in repeat each input {
       value.collect(into: &tensors)
       value.describeStructure(into: &structure)
     }
+    return (tensors, structure)
+  }
+
+  /// The graph that a call with such arguments runs: traced if it has not been.
+  /// - Throws: ``ApusError`` (shape) when the arguments don't fit the shapes that the function was compiled for, when
+  ///   an operation fails, or what the body throws while it is traced.
+  public func graph(_ input: repeat each Input) throws -> Graph {
+    let (tensors, structure) = gather(repeat each input)
     return try cache.entry(tensors, structure: structure) { symbolic in
       var rest = symbolic[...]
       let output = try body(repeat (each input).rebuilt(from: &rest))
@@ -79,6 +80,9 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
 /// }
 /// let loss = try step(images, labels)
 /// ```
+/// `backward` inside reaches parameters and what else the function captures; the gradient of an argument is what
+/// ``gradient(at:_:)`` returns.
+///
 /// - Parameters:
 ///   - inputs: shapes of the tensor arguments in order, with names for sizes that vary: `[["batch", 784], ["batch"]]`
 ///     is traced once for all batch sizes. Known sizes may be given as 0 to mean "whatever comes". nil: all sizes fixed.

@@ -75,32 +75,36 @@ public final class CompiledCache: @unchecked Sendable {
   private func signature(_ tensors: [Tensor]) throws -> (types: [TensorType], sizes: [String: Int]) {
     var types = tensors.map(\.type)
     guard !specs.isEmpty else { return (types, [:]) }
+    func fail(_ problem: String, _ operands: [TensorType]) -> ApusError {
+      ApusError(.shape, problem, operation: name, operands: operands)
+    }
+    // Names first: arithmetic of them may come before the argument that binds them.
     var sizes: [String: Int] = [:]
     for (i, type) in types.enumerated() where i < specs.count {
       guard let spec = specs[i] else { continue }
-      guard spec.rank == type.rank else {
-        throw ApusError(.shape, "argument \(i) of \(name) must be of shape \(spec)", operation: name, operands: [type])
+      guard spec.rank == type.rank else { throw fail("argument \(i) of \(name) must be of shape \(spec)", [type]) }
+      for (axis, want) in spec.dims.enumerated() {
+        for name in want.symbols where sizes[name] == nil && want == .symbol(name) { sizes[name] = type.shape[axis] }
       }
+    }
+    for (i, type) in types.enumerated() where i < specs.count {
+      guard let spec = specs[i] else { continue }
       var pattern = type.shape
-      for axis in 0..<spec.rank {
-        let want = spec.dim(axis)
+      for (axis, want) in spec.dims.enumerated() {
         let have = type.shape[axis]
         if let fixed = want.value {
-          if fixed != have, fixed != 0 {
-            throw ApusError(
-              .shape, "argument \(i) of \(name) must be of shape \(spec)", operation: name, operands: [type])
+          guard fixed == have || fixed == 0 else {
+            throw fail("argument \(i) of \(name) must be of shape \(spec)", [type])
           }
-        } else if let known = want.resolved(sizes) {
-          guard known == have else {
-            throw ApusError(
-              .shape, "size \(want) of argument \(i) of \(name) is \(have) and was \(known) before", operation: name,
-              operands: types)
-          }
-          pattern.setDim(axis, want)
-        } else {
-          for symbol in want.symbols where want == .symbol(symbol) { sizes[symbol] = have }
-          pattern.setDim(axis, want)
+          continue
         }
+        guard let known = want.resolved(sizes) else {
+          throw fail("size \(want) of argument \(i) of \(name): its names must be sizes of arguments themselves", types)
+        }
+        guard known == have else {
+          throw fail("size \(want) of argument \(i) of \(name) is \(have) and was \(known) before", types)
+        }
+        pattern.setDim(axis, want)
       }
       types[i] = type.with(shape: pattern)
     }
@@ -189,13 +193,8 @@ enum CompiledRun {
     // Variables that are replaced are taken out, in one order for everybody, so that their memory can be reused.
     let replaced = captured.written.sorted { ObjectIdentifier($0) < ObjectIdentifier($1) }
     var taken: [ObjectIdentifier: Tensor] = [:]
-    var absent: [Variable] = []
     for variable in replaced {
-      if let value = variable.beginUpdate() {
-        taken[ObjectIdentifier(variable)] = value
-      } else {
-        absent.append(variable)
-      }
+      if let value = variable.beginUpdate() { taken[ObjectIdentifier(variable)] = value }
     }
     var donated: Set<Int> = []
     var owners: [(variable: Variable, index: Int)] = []

@@ -17,7 +17,7 @@ final class DifferentiableCall: Sendable {
         var sweep = ReverseSweep(retainGraph: recorded)
         for (seed, i) in zip(seeds, indices) { sweep.add(seed, to: results[i]) }
         let found = try ExecutionContext.with({ $0.gradientEnabled = recorded }) { try sweep.run(to: leaves) }
-        return zip(found, leaves).map { $0 ?? Tensor.zerosLike($1.detached()) }
+        return zip(found, leaves).map { $0 ?? Tensor.zerosLike($1) }
       }
     }
     let fast = compiled(name: "\(name).pullback") { (operands: [Tensor], seeds: [Tensor]) in
@@ -32,11 +32,11 @@ final class DifferentiableCall: Sendable {
         },
         derivative: .vjp { context in
           let operands = (0..<context.operandCount).map(context.input)
-          let seeds = indices.indices.map { context.outputGradients[$0] ?? Tensor.zerosLike(context.output($0)) }
+          let seeds = indices.indices.map { context.outputGradient($0) ?? Tensor.zerosLike(context.output($0)) }
           do {
             return ExecutionContext.recordsGradients
               ? try pullback(operands, seeds)
-              : try fast(operands.map { $0.detached() }, seeds.map { $0.detached() })
+              : try fast(operands.map(\.untracked), seeds.map(\.untracked))
           } catch {
             return operands.map { Dispatch.fail(error, type: $0.type) }
           }

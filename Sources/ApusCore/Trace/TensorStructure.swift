@@ -36,10 +36,12 @@ extension Dictionary: TensorStructure where Key == String, Value: TensorStructur
     return result
   }
   public func describeStructure(into text: inout String) {
+    text += "{\(count):"
     for key in keys.sorted() {
       text += "\(key.debugDescription):"
       self[key]?.describeStructure(into: &text)
     }
+    text += "}"
   }
 }
 

@@ -15,7 +15,9 @@ final class Trace: @unchecked Sendable {
   private var gradientIndex: [ObjectIdentifier: Int] = [:]
   /// Tensors of an enclosing trace, or tracked ones, that the function captured: fed as inputs.
   private(set) var captures: [Tensor] = []
-  private var lifted: [ObjectIdentifier: (tensor: Tensor, id: ValueID)] = [:]
+  private var lifted: [Lifted: (tensor: Tensor, id: ValueID)] = [:]
+  /// Where the gradients of arguments would go.
+  private var argumentSlots: Set<ObjectIdentifier> = []
   /// Conditions under which the graph stands for the function.
   private(set) var guards: [@Sendable () -> Bool] = []
   private var guarded: Set<ObjectIdentifier> = []
@@ -23,6 +25,19 @@ final class Trace: @unchecked Sendable {
   private(set) var specialisations: [Dim: Int] = [:]
   private var scopes: [String] = []
   private var finished = false
+
+  /// A tensor from outside. The same values with and without a place on the tape are two inputs.
+  private struct Lifted: Hashable {
+    let storage: ObjectIdentifier
+    let node: ObjectIdentifier?
+    let outputIndex: Int32
+
+    init(_ tensor: Tensor) {
+      storage = ObjectIdentifier(tensor.storage)
+      node = tensor.node.map { ObjectIdentifier($0) }
+      outputIndex = tensor.outputIndex
+    }
+  }
 
   struct VariableUse {
     let variable: Variable
@@ -47,7 +62,13 @@ final class Trace: @unchecked Sendable {
     self.parent = parent
   }
 
-  func addInput(_ name: String, _ type: TensorType) -> Tensor { symbolic(graph.addInput(name, type)) }
+  func addInput(_ name: String, _ type: TensorType, requiresGradient: Bool) -> Tensor {
+    let input = symbolic(graph.addInput(name, type))
+    guard requiresGradient else { return input }
+    let slot = GradientSlot()
+    argumentSlots.insert(ObjectIdentifier(slot))
+    return Tensor(input.storage, node: Node(leaf: slot))
+  }
 
   private func symbolic(_ id: ValueID) -> Tensor {
     Tensor(Storage(graph.type(id), valueless: .symbolic(SymbolicValue(trace: self, id: id))))
@@ -55,7 +76,8 @@ final class Trace: @unchecked Sendable {
 
   func record(_ primitive: Primitive, _ operands: [Tensor], _ types: [TensorType]) throws -> [Storage] {
     let ids = try operands.map(value)
-    return graph.append(primitive, ids, types, scope: scopes.last ?? "").map { id in
+    let isDetached = !ExecutionContext.recordsGradients && operands.contains { $0.node != nil }
+    return graph.append(primitive, ids, types, scope: scopes.last ?? "", isDetached: isDetached).map { id in
       Storage(graph.type(id), valueless: .symbolic(SymbolicValue(trace: self, id: id)))
     }
   }
@@ -67,7 +89,7 @@ final class Trace: @unchecked Sendable {
       if finished { throw Trace.leaked(tensor) }
       return symbolic.id
     }
-    let key = ObjectIdentifier(storage)
+    let key = Lifted(tensor)
     if let known = lifted[key] { return known.id }
     let id: ValueID
     if let symbolic = storage.symbolic {
@@ -139,6 +161,12 @@ final class Trace: @unchecked Sendable {
   }
 
   func setGradient(of slot: GradientSlot, _ value: Tensor?) {
+    if argumentSlots.contains(ObjectIdentifier(slot)) {
+      return Dispatch.report(
+        ApusError(
+          .trace, "the gradient of an argument can't be set from inside a compiled function: return gradient(at:) of it"
+        ))
+    }
     if let i = gradientIndex[ObjectIdentifier(slot)] {
       gradients[i].current = value
       gradients[i].isWritten = true
@@ -151,20 +179,23 @@ final class Trace: @unchecked Sendable {
 
   // MARK: Conditions
 
-  func addGuard(_ condition: @escaping @Sendable () -> Bool) { guards.append(condition) }
+  func addGuard(_ condition: @escaping @Sendable () -> Bool) {
+    guards.append(condition)
+    parent?.addGuard(condition)
+  }
 
-  /// The graph holds only while `flag` keeps `value`; `owner` names the flag.
-  func guardEqual(_ flag: borrowing Atomic<Bool>, _ value: Bool, owner: Parameter) {
+  /// The graph holds only while the parameter's trainability stays.
+  func guardTrainable(_ value: Bool, owner: Parameter) {
     guard guarded.insert(ObjectIdentifier(owner)).inserted else { return }
     addGuard { [weak owner] in owner?.isTrainable == value }
   }
 
   /// Reads a symbolic dimension as a number, which fixes it.
   static func specialise(_ dim: Dim) -> Int {
-    guard let trace = ExecutionContext.current?.trace else {
-      fatalError("the size \(dim) is symbolic: its number is known only when the graph runs; use dimension(_:)")
-    }
-    return trace.fix(dim)
+    if let trace = ExecutionContext.current?.trace { return trace.fix(dim) }
+    Dispatch.report(
+      ApusError(.trace, "the size \(dim) is symbolic: its number is known only when the graph runs; use dimension(_:)"))
+    return 0
   }
 
   private func fix(_ dim: Dim) -> Int {
@@ -176,8 +207,9 @@ final class Trace: @unchecked Sendable {
       }
       return size
     }
-    guard let parent else { fatalError("the size \(dim) is not bound in this trace") }
-    return parent.fix(dim)
+    if let parent { return parent.fix(dim) }
+    Dispatch.report(ApusError(.trace, "the size \(dim) is not bound in this trace"))
+    return 0
   }
 
   // MARK: Scopes
@@ -208,7 +240,7 @@ final class Trace: @unchecked Sendable {
     var clearedGradients: [GradientSlot] = []
     for use in gradients where use.isWritten {
       if let current = use.current {
-        writtenGradients.append((use.slot, try value(current.detached())))
+        writtenGradients.append((use.slot, try value(current.untracked)))
       } else {
         clearedGradients.append(use.slot)
       }
@@ -217,7 +249,7 @@ final class Trace: @unchecked Sendable {
     captured.constants = graph.constants
     captured.nodes = graph.nodes
     for (i, tensor) in captures.enumerated() {
-      if let id = lifted[ObjectIdentifier(tensor.storage)]?.id {
+      if let id = lifted[Lifted(tensor)]?.id {
         captured.inputs.append(.init(name: "capture.\(i)", value: id))
       }
     }
@@ -273,8 +305,8 @@ extension CapturedGraph {
     let trace = Trace(name: name, sizes: sizes, parent: context?.trace)
     defer { trace.clear() }
     let inputs = types.enumerated().map { i, type in
-      let tensor = trace.addInput(names?[i] ?? "input.\(i)", type)
-      return i < requiresGradient.count && requiresGradient[i] ? Tensor(tensor.storage, node: Node(leaf: nil)) : tensor
+      trace.addInput(
+        names?[i] ?? "input.\(i)", type, requiresGradient: i < requiresGradient.count && requiresGradient[i])
     }
     let recorder = ErrorRecorder(operationLimit: 10_000_000, location: name)
     return try ExecutionContext.with({

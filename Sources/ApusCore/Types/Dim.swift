@@ -15,10 +15,10 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
 
   init(raw: Int) { self.raw = raw }
 
-  /// A known size; traps when negative.
+  /// A known size. A negative one is an error (shape): it traps, or is recorded by `checked` or a trace.
   public init(_ size: Int) {
-    precondition(size >= 0, "a dimension can't be negative, and \(size) is")
-    raw = size
+    require(size >= 0, "a dimension can't be negative, and \(size) is", kind: .shape)
+    raw = max(size, 0)
   }
 
   /// A named, symbolic size.
@@ -37,7 +37,10 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
   public func resolved(_ sizes: [String: Int]) -> Int? { raw >= 0 ? raw : expression.evaluate(sizes) }
 
   public static func + (a: Dim, b: Dim) -> Dim {
-    if a.raw >= 0, b.raw >= 0 { return Dim(raw: a.raw + b.raw) }
+    if a.raw >= 0, b.raw >= 0 {
+      let (sum, overflow) = a.raw.addingReportingOverflow(b.raw)
+      return Dim(raw: overflow ? Int.max : sum)
+    }
     return DimTable.shared.intern(a.expression.adding(b.expression, scale: 1))
   }
   public static func - (a: Dim, b: Dim) -> Dim {
@@ -73,15 +76,12 @@ extension Dim: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, CustomSt
 extension Dim: Codable {
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
-    if let size = try? container.decode(Int.self) {
-      guard size >= 0 else {
-        throw DecodingError.dataCorruptedError(
-          in: container, debugDescription: "a dimension can't be negative: \(size)")
-      }
-      self.init(raw: size)
-    } else {
-      self = DimTable.shared.intern(try container.decode(DimExpression.self))
+    let expression =
+      try (try? container.decode(Int.self)).map { DimExpression(constant: $0) } ?? container.decode(DimExpression.self)
+    if let size = expression.constant, size < 0 {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "a dimension can't be negative: \(size)")
     }
+    self = DimTable.shared.intern(expression)
   }
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
@@ -212,7 +212,7 @@ final class DimTable: Sendable {
   private let state = Mutex(State())
 
   func intern(_ expression: DimExpression) -> Dim {
-    if let constant = expression.constant { return Dim(max(constant, 0)) }
+    if let constant = expression.constant { return Dim(constant) }
     return state.withLock { state in
       if let i = state.indices[expression] { return Dim(raw: -1 - i) }
       state.expressions.append(expression)

@@ -21,7 +21,7 @@ public struct Shape: Sendable, BitwiseCopyable {
     length = 0
   }
 
-  /// Traps when a dimension is negative or there are more than eight.
+  /// A negative dimension and a ninth one are errors (shape): they trap, or are recorded by `checked` or a trace.
   public init(_ dimensions: some Sequence<Int>) {
     self.init()
     for size in dimensions { append(Dim(size)) }
@@ -42,8 +42,14 @@ public struct Shape: Sendable, BitwiseCopyable {
 
   /// The dimension as it is, symbolic ones included.
   public func dim(_ i: Int) -> Dim {
-    precondition(i >= 0 && i < length, "dimension \(i) of a shape of rank \(length)")
+    guard i >= 0 && i < length else { return missing(i) }
     return Dim(raw: raw[i])
+  }
+
+  @inline(never)
+  private func missing(_ i: Int) -> Dim {
+    Dispatch.report(ApusError(.argument, "dimension \(i) of a shape of rank \(length)"))
+    return Dim(raw: 0)
   }
 
   mutating func setDim(_ i: Int, _ dim: Dim) {
@@ -52,7 +58,9 @@ public struct Shape: Sendable, BitwiseCopyable {
   }
 
   public mutating func append(_ dim: Dim) {
-    precondition(length < Self.maximumRank, "a shape has at most \(Self.maximumRank) dimensions")
+    guard length < Self.maximumRank else {
+      return Dispatch.report(ApusError(.shape, "a shape has at most \(Self.maximumRank) dimensions"))
+    }
     raw[length] = dim.raw
     length += 1
   }
@@ -146,7 +154,7 @@ extension Shape: RandomAccessCollection {
 
   /// The size of dimension `i`. Inside a trace, a symbolic dimension is thereby fixed to today's size.
   public subscript(i: Int) -> Int {
-    precondition(i >= 0 && i < length, "dimension \(i) of a shape of rank \(length)")
+    guard i >= 0 && i < length else { return missing(i).raw }
     let size = raw[i]
     return size >= 0 ? size : Trace.specialise(Dim(raw: size))
   }

@@ -113,9 +113,20 @@ struct ShuffleStage: Stage {
 struct SelectStage: Stage {
   let base: any Stage
   let positions: [Int]
+  /// Tells other choices of as many elements apart.
+  private let digest: UInt64
+
+  init(base: any Stage, positions: [Int]) {
+    self.base = base
+    self.positions = positions
+    digest = positions.reduce(0) { digest, position in
+      var mixer = SplitMix64(state: digest ^ UInt64(position))
+      return mixer.next()
+    }
+  }
 
   var count: Int { positions.count }
-  var order: String { "\(base.order), \(count) chosen" }
+  var order: String { "\(base.order), \(count) chosen (\(String(digest, radix: 16)))" }
   func plan(epoch: Int) -> any Plan { Reordered(base: base.plan(epoch: epoch), order: positions) }
 }
 

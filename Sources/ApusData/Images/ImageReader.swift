@@ -68,7 +68,7 @@ public enum ImageReader {
   }
 
   /// An image as it is: uint8[height, width] if gray, otherwise uint8[channels, height, width].
-  public static func tensor(_ image: RasterImage) throws -> Tensor {
+  public static func tensor(_ image: RasterImage) -> Tensor {
     guard image.channels > 1 else { return Tensor(image.samples, shape: Shape([image.height, image.width])) }
     let planes = planes(of: image.samples, channels: image.channels)
     return Tensor(planes, shape: Shape([image.channels, image.height, image.width]))

@@ -62,9 +62,15 @@ extension RasterImage {
   /// As ``resized(width:height:)``, without rounding: 0 to 255.
   func resizedValues(width: Int, height: Int) throws -> [Float] {
     try RasterImage.check(width: width, height: height)
-    let wide = Resampling(from: self.width, to: width)
-      .apply(samples.map(Float.init), outer: self.height, axis: self.width, inner: channels)
-    return Resampling(from: self.height, to: height)
-      .apply(wide, outer: 1, axis: self.height, inner: width * channels)
+    let columns = Resampling(from: self.width, to: width)
+    let rows = Resampling(from: self.height, to: height)
+    let values = samples.map(Float.init)
+    // First the axis that leaves less in between: at most the geometric mean of both images' sizes.
+    if self.height * width <= height * self.width {
+      let wide = columns.apply(values, outer: self.height, axis: self.width, inner: channels)
+      return rows.apply(wide, outer: 1, axis: self.height, inner: width * channels)
+    }
+    let high = rows.apply(values, outer: 1, axis: self.height, inner: self.width * channels)
+    return columns.apply(high, outer: height, axis: self.width, inner: channels)
   }
 }

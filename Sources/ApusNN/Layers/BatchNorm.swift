@@ -5,11 +5,12 @@ import ApusCore
 ///
 /// y = (x − μ) / √(σ² + ε) · weight + bias, with the biased σ². In training the running averages move by
 /// r ← (1 − momentum) · r + momentum · batch value, the variance unbiased, as in PyTorch. (Keras' `momentum` is 1 − this
-/// one, and its running variance is the biased one.)
+/// one, and its running variance is the biased one.) A single value per channel has no variance: in training an error, in
+/// a compiled function with the batch's size left open a variance of 0.
 ///
 /// - Input and output: [N, C, H, W]; for ``BatchNorm1D`` [N, C] or [N, C, L].
 /// - Parameters `weight`, `bias` [C]; buffers `running_mean`, `running_var` [C], `num_batches_tracked` (int64).
-public class BatchNormalization: Module, @unchecked Sendable {
+public class BatchNormalization: Module, SizeInferring, @unchecked Sendable {
   public let weight: Parameter?
   public let bias: Parameter?
   public let runningMean: Buffer
@@ -19,12 +20,12 @@ public class BatchNormalization: Module, @unchecked Sendable {
   public let epsilon: Double
   /// nil: the running averages are the plain averages of all batches.
   public let momentum: Double?
-  private let dtype: DType
+  let dtype: DType
   private let ranks: ClosedRange<Int>
   private let building = Building()
 
   init(_ channels: Int?, epsilon: Double, momentum: Double?, affine: Bool, dtype: DType, ranks: ClosedRange<Int>) {
-    precondition((channels ?? 1) > 0, "batch norm of \(channels ?? 0) channels: there must be some")
+    require((channels ?? 1) > 0, "batch norm of \(channels ?? 0) channels: there must be some")
     self.epsilon = epsilon
     self.momentum = momentum
     self.dtype = dtype
@@ -61,6 +62,9 @@ public class BatchNormalization: Module, @unchecked Sendable {
       return x.batchNormInference(
         mean: mean, variance: runningVar.value, scale: scale, shift: shift, epsilon: epsilon)
     }
+    guard others(x).contains(where: { x.dimension($0).value != 1 }) else {
+      return .failure(.layer(expected: "more than one value per channel in training", got: x), as: x.type)
+    }
     let (y, batchMean, batchVariance) = x.batchNorm(scale: scale, shift: shift, epsilon: epsilon)
     withoutGradients { track(x, mean: batchMean.detached(), variance: batchVariance.detached()) }
     return y
@@ -68,9 +72,9 @@ public class BatchNormalization: Module, @unchecked Sendable {
 
   private func track(_ x: Tensor, mean: Tensor, variance: Tensor) {
     let batches = numBatchesTracked.value + 1
-    // n / (n − 1) for n elements a channel; a single one has no unbiased variance, and torch's is not a number either.
-    let count = Tensor.elementCount(x, over: x.shape.indices.filter { $0 != 1 }, dtype: mean.dtype)
-    let unbiased = variance * (count / (count - 1))
+    // n / (n − 1) for n values a channel. A batch whose size was open may have one: no NaN that stays for ever then.
+    let count = Tensor.elementCount(x, over: others(x), dtype: mean.dtype)
+    let unbiased = variance * (count / maximum(count - 1, 1))
     if let momentum {
       runningMean.value = runningMean.value * (1 - momentum) + mean * momentum
       runningVar.value = runningVar.value * (1 - momentum) + unbiased * momentum
@@ -81,6 +85,9 @@ public class BatchNormalization: Module, @unchecked Sendable {
     }
     numBatchesTracked.value = batches
   }
+
+  /// The axes besides the channels'.
+  private func others(_ x: Tensor) -> [Int] { x.shape.indices.filter { $0 != 1 } }
 
   private func mismatch(_ x: Tensor, _ channels: Dim?) -> Tensor {
     let size = channels.map(\.description) ?? "C"

@@ -11,7 +11,7 @@ import ApusCore
 ///   H′ = ⌊(H + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
 /// - Parameters `weight` [outputChannels, inputChannels / groups, kernel height, kernel width] and `bias`
 ///   [outputChannels], by default uniform on ±1/√fan_in as in PyTorch.
-public final class Conv2D: Module {
+public final class Conv2D: Module, SizeInferring {
   public let weight: Parameter
   public let bias: Parameter?
   public let outputChannels: Int
@@ -22,7 +22,7 @@ public final class Conv2D: Module {
   public let groups: Int
   private let activation: Activation?
   private let initializers: (weight: Initializer, bias: Initializer?)
-  private let dtype: DType
+  let dtype: DType
   private let building = Building()
 
   /// A layer whose input channels are known.
@@ -55,11 +55,11 @@ public final class Conv2D: Module {
     _ dtype: DType
   ) {
     let name = "Conv2D(\(input.map { "\($0), " } ?? "")\(output), kernelSize: \(kernelSize))"
-    precondition(output > 0 && (input ?? 1) > 0, "\(name): the numbers of channels must be positive")
-    precondition(
+    require(output > 0 && (input ?? 1) > 0, "\(name): the numbers of channels must be positive")
+    require(
       [kernelSize, stride, dilation].allSatisfy { $0.height > 0 && $0.width > 0 },
       "\(name): kernel, stride \(stride) and dilation \(dilation) must be positive")
-    precondition(
+    require(
       groups > 0 && output % groups == 0 && (input ?? groups) % groups == 0,
       "\(name): \(groups) groups must divide both numbers of channels")
     outputChannels = output
@@ -67,11 +67,11 @@ public final class Conv2D: Module {
     self.stride = stride
     self.padding = padding
     self.dilation = dilation
-    self.groups = groups
+    self.groups = max(groups, 1)
     self.activation = activation
     self.initializers = initializers
     self.dtype = dtype
-    let shape: Shape? = input.map { [output, $0 / groups, kernelSize.height, kernelSize.width] }
+    let shape: Shape? = input.map { [output, $0 / max(groups, 1), kernelSize.height, kernelSize.width] }
     weight = Parameter(shape, initializers.weight, dtype: dtype)
     let fan = shape.map { Fan($0).input } ?? 1
     bias =

@@ -13,7 +13,7 @@ public final class Dropout: Module {
   ///   - probability: of setting an element to 0, from 0 to 1.
   ///   - generator: where the random numbers come from.
   public init(_ probability: Double = 0.5, generator: Generator = .default) {
-    precondition((0...1).contains(probability), "Dropout(\(probability)): a probability is between 0 and 1")
+    require((0...1).contains(probability), "Dropout(\(probability)): a probability is between 0 and 1")
     self.probability = probability
     self.generator = generator
   }

@@ -15,7 +15,7 @@ public final class Embedding: Module {
   public init(
     _ count: Int, _ size: Int, weightInitializer: Initializer = .normal(), dtype: DType = .float32
   ) {
-    precondition(count > 0 && size > 0, "Embedding(\(count), \(size)): sizes must be positive")
+    require(count > 0 && size > 0, "Embedding(\(count), \(size)): sizes must be positive")
     weight = Parameter([Dim(count), Dim(size)], weightInitializer, dtype: dtype)
   }
 

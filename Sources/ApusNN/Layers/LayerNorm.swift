@@ -19,7 +19,7 @@ public final class LayerNorm: Module {
   public init(
     _ shape: Shape, epsilon: Double = 1e-5, affine: Bool = true, bias: Bool = true, dtype: DType = .float32
   ) {
-    precondition(shape.rank > 0 && shape.elementCount > 0, "LayerNorm(\(shape)): there is nothing to normalise over")
+    require(shape.rank > 0 && shape.elementCount > 0, "LayerNorm(\(shape)): there is nothing to normalise over")
     self.shape = shape
     self.epsilon = epsilon
     weight = affine ? Parameter(shape, .ones, dtype: dtype) : nil

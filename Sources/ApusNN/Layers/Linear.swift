@@ -9,13 +9,13 @@ import ApusCore
 /// - Input: [..., inputFeatures]. Output: [..., outputFeatures].
 /// - Parameters `weight` [outputFeatures, inputFeatures] and `bias` [outputFeatures], by default uniform on
 ///   ±1/√inputFeatures as in PyTorch.
-public final class Linear: Module {
+public final class Linear: Module, SizeInferring {
   public let weight: Parameter
   public let bias: Parameter?
   public let outputFeatures: Int
   private let activation: Activation?
   private let initializers: (weight: Initializer, bias: Initializer?)
-  private let dtype: DType
+  let dtype: DType
   private let building = Building()
 
   /// A layer whose input size is known.
@@ -42,7 +42,7 @@ public final class Linear: Module {
     input: Int?, output: Int, hasBias: Bool, activation: Activation?,
     initializers: (weight: Initializer, bias: Initializer?), dtype: DType
   ) {
-    precondition(
+    require(
       output > 0 && (input ?? 1) > 0, "Linear(\(input.map { "\($0), " } ?? "")\(output)): sizes must be positive")
     outputFeatures = output
     self.activation = activation

@@ -23,7 +23,7 @@ public final class MaxPool2D: Module {
     self.stride = stride?.pair ?? kernelSize.pair
     self.padding = padding.imagePadding
     self.dilation = dilation.pair
-    precondition(
+    require(
       [self.kernelSize, self.stride, self.dilation].allSatisfy { $0.height > 0 && $0.width > 0 },
       "MaxPool2D(\(self.kernelSize)): kernel, stride \(self.stride) and dilation \(self.dilation) must be positive")
   }
@@ -58,7 +58,7 @@ public final class AveragePool2D: Module {
     self.stride = stride?.pair ?? kernelSize.pair
     self.padding = padding.imagePadding
     self.countIncludePadding = countIncludePadding
-    precondition(
+    require(
       [self.kernelSize, self.stride].allSatisfy { $0.height > 0 && $0.width > 0 },
       "AveragePool2D(\(self.kernelSize)): kernel and stride \(self.stride) must be positive")
   }

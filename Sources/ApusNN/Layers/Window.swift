@@ -7,10 +7,10 @@ public protocol PairConvertible: Sendable {
 extension Pair: PairConvertible { public var pair: Pair { self } }
 extension Int: PairConvertible { public var pair: Pair { Pair(self, self) } }
 extension [Int]: PairConvertible {
-  /// Height and width; traps unless there are two numbers.
+  /// Height and width. Another count of numbers than two is an error: it traps, or is recorded by `checked` or a trace.
   public var pair: Pair {
-    precondition(count == 2, "a height and a width are two numbers, not \(self)")
-    return Pair(self[0], self[1])
+    require(count == 2, "a height and a width are two numbers, not \(self)")
+    return Pair(first ?? 0, last ?? 0)
   }
 }
 

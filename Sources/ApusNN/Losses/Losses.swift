@@ -91,11 +91,17 @@ public struct Loss: Sendable {
     Loss("crossEntropy") { ApusNN.crossEntropy($0, $1, labelSmoothing: labelSmoothing, ignoreIndex: ignoreIndex) }
   }
 
+  /// The mean of (prediction − target)². Both tensors have the same shape [N, …].
   public static let meanSquaredError = Loss("meanSquaredError") { ApusNN.meanSquaredError($0, $1) }
+  /// Short for ``meanSquaredError``.
   public static let mse = meanSquaredError
+  /// The mean of |prediction − target|. Both tensors have the same shape [N, …].
   public static let meanAbsoluteError = Loss("meanAbsoluteError") { ApusNN.meanAbsoluteError($0, $1) }
+  /// Short for ``meanAbsoluteError``.
   public static let mae = meanAbsoluteError
   /// Binary cross entropy of logits.
   public static let binaryCrossEntropy = Loss("binaryCrossEntropy") { ApusNN.binaryCrossEntropyWithLogits($0, $1) }
+  /// The mean of ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target. Both tensors have the same shape
+  /// [N, …].
   public static func huber(delta: Double = 1) -> Loss { Loss("huber") { huberLoss($0, $1, delta: delta) } }
 }

@@ -20,6 +20,11 @@ final class Building: Sendable {
   }
 }
 
+/// A layer that can take sizes from its first input. What it makes then has this dtype.
+protocol SizeInferring: Module {
+  var dtype: DType { get }
+}
+
 extension Parameter {
   /// A parameter of a known or a still unknown shape.
   convenience init(_ shape: Shape?, _ initializer: Initializer, dtype: DType) {

@@ -1,7 +1,7 @@
 import ApusCore
 import Synchronization
 
-/// A function run after a module's forward pass, until it is removed or goes out of use.
+/// A function run after a module's forward pass, until ``remove()``.
 public final class ForwardHook: Sendable {
   let module: (any Module)?
   let body: @Sendable (any Module, Any, Any) -> Void

@@ -33,11 +33,6 @@ public struct StateDictionary: Sendable {
     StateDictionary(
       lazy.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
   }
-
-  /// Adds another dictionary's entries with `prefix` before their keys.
-  public mutating func add(_ other: StateDictionary, under prefix: String = "") {
-    for (key, tensor) in other { self[prefix + key] = tensor }
-  }
 }
 
 extension StateDictionary: Sequence, ExpressibleByDictionaryLiteral {
@@ -75,7 +70,7 @@ extension Module {
   /// Replaces the values of parameters and buffers by those of the same names, cast to their dtypes.
   ///
   /// Everything is checked before the first value is replaced. Parameters whose size was to be inferred take the
-  /// shapes given.
+  /// shapes given; those of own modules, created without a value, the dtypes too.
   /// - Parameters:
   ///   - state: the values under their names, in the shapes of the module's.
   ///   - strict: whether names that only one side has are an error; otherwise they are left out.
@@ -99,15 +94,28 @@ extension Module {
     guard difference.mismatched.isEmpty && (!strict || difference.isEmpty) else {
       throw ApusError(.argument, "the state does not fit \(ModuleCalls.typeName(self)): \(difference)")
     }
+    let dtypes = inferredDTypes()
     for (name, variable) in variables {
       guard let tensor = state[name] else { continue }
       if variable.isInitialized {
         variable.value = tensor.cast(to: variable.value.dtype)
       } else {
-        variable.initialize(tensor)
+        variable.initialize(tensor.cast(to: dtypes[ObjectIdentifier(variable)] ?? tensor.dtype))
       }
     }
     return difference
+  }
+
+  /// What the layers will make those of their variables of that have no values yet.
+  private func inferredDTypes() -> [ObjectIdentifier: DType] {
+    var dtypes: [ObjectIdentifier: DType] = [:]
+    for (_, module) in namedModules() {
+      guard let layer = module as? any SizeInferring else { continue }
+      for (_, variable) in layer.stateVariables() where !variable.isInitialized {
+        dtypes[ObjectIdentifier(variable)] = layer.dtype
+      }
+    }
+    return dtypes
   }
 
   /// Parameters and buffers in the order of declaration; shared ones under each of their names.

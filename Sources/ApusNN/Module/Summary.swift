@@ -102,8 +102,7 @@ extension Module where Input == Tensor {
     let state = parameters.map { $0 as Variable } + namedBuffers().map { $0.buffer as Variable }
     return ModelSummary(
       rows: rows, input: TensorType(dtype, input), parameters: parameterCount,
-      trainable: rows.isEmpty
-        ? 0 : parameters.reduce(0) { $0 + ($1.isTrainable && $1.isInitialized ? $1.value.elementCount : 0) },
+      trainable: parameters.reduce(0) { $0 + ($1.isTrainable && $1.isInitialized ? $1.value.elementCount : 0) },
       bytes: state.reduce(0) { $0 + ($1.isInitialized ? (try? $1.value.type.byteCount()) ?? 0 : 0) })
   }
 }

@@ -3,7 +3,8 @@ import ApusCore
 /// Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980), by PyTorch's formulas.
 ///
 /// With g the gradient plus weightDecay · p and t the step: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
-/// p ← p − lr/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε).
+/// p ← p − lr/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε). PyTorch counts t for each parameter, this optimizer for all together:
+/// one that joins later, by ``Optimizer/attach(_:)`` or when it is no longer frozen, takes other first steps there.
 public final class Adam: Optimizer {
   public let state: OptimizerState
   public let betas: (Double, Double)
@@ -90,9 +91,9 @@ public struct AdamStep {
   }
 
   static func check(_ betas: (Double, Double), _ epsilon: Double, _ weightDecay: Double) {
-    precondition(
+    require(
       (0..<1).contains(betas.0) && (0..<1).contains(betas.1), "Adam: betas \(betas) must be from 0 to below 1")
-    precondition(epsilon >= 0 && weightDecay >= 0, "Adam: epsilon and weight decay can't be negative")
+    require(epsilon >= 0 && weightDecay >= 0, "Adam: epsilon and weight decay can't be negative")
   }
 
   func update(_ value: Tensor, _ gradient: Tensor, _ slots: inout [Tensor]) -> Tensor {

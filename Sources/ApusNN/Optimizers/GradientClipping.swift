@@ -7,7 +7,11 @@ import ApusCore
 /// - Returns: the norm before, a scalar; 0 when no parameter has a gradient.
 @discardableResult
 public func clipGradientNorm(_ parameters: [Parameter], maximum: Double) -> Tensor {
-  withoutGradients {
+  guard maximum >= 0 else {
+    return .failure(
+      ApusError(.argument, "clipping gradients to a norm of \(maximum): 0 or more fit"), as: TensorType(.float32, []))
+  }
+  return withoutGradients {
     let gradients = parameters.compactMap { parameter in parameter.gradient.map { (parameter, $0.detached()) } }
     guard let dtype = gradients.first?.1.dtype else { return Tensor(0.0) }
     let squares = gradients.map { ($1 * $1).sum().cast(to: dtype) }
@@ -20,6 +24,7 @@ public func clipGradientNorm(_ parameters: [Parameter], maximum: Double) -> Tens
 
 /// Restricts every element of the gradients to ±`maximum` (`torch.nn.utils.clip_grad_value_`).
 public func clipGradientValue(_ parameters: [Parameter], maximum: Double) {
+  guard maximum >= 0 else { return require(false, "clipping gradients to ±\(maximum): 0 or more fit") }
   withoutGradients {
     for parameter in parameters {
       guard let gradient = parameter.gradient?.detached() else { continue }

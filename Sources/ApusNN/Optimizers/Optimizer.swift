@@ -18,7 +18,7 @@ public protocol Optimizer: AnyObject, Sendable {
 
   var state: OptimizerState { get }
 
-  /// Names of the tensors remembered for every parameter, zeros at first: `["momentum"]`.
+  /// Names of the tensors remembered for every parameter, zeros at first: `["momentum_buffer"]`.
   var slotNames: [String] { get }
 
   /// Whether eager steps may run as one compiled function, which reads and writes every tensor once. Only where
@@ -47,7 +47,10 @@ extension Optimizer {
   /// The step size. Setting it does not trace anything anew.
   public var learningRate: Double {
     get { outsideTrace { state.learningRate.value.item() } }
-    set { outsideTrace { state.learningRate.value = Tensor(newValue, dtype: .float64) } }
+    set {
+      guard OptimizerState.check(learningRate: newValue) else { return }
+      outsideTrace { state.learningRate.value = Tensor(newValue, dtype: .float64) }
+    }
   }
 
   /// How many steps were made.
@@ -111,10 +114,16 @@ public final class OptimizerState: Sendable {
   }
 
   public init(_ parameters: [Parameter], learningRate: Double) {
-    precondition(learningRate >= 0, "a learning rate of \(learningRate): it can't be negative")
+    Self.check(learningRate: learningRate)
     self.learningRate = Variable(Tensor(learningRate, dtype: .float64))
     step = Variable(Tensor(0, dtype: .int64))
     attach(parameters)
+  }
+
+  @discardableResult
+  static func check(learningRate: Double) -> Bool {
+    require(learningRate >= 0, "a learning rate of \(learningRate): 0 or more fit")
+    return learningRate >= 0
   }
 
   public var parameters: [Parameter] { registry.withLock { $0.parameters } }
@@ -170,8 +179,9 @@ extension Optimizer {
     return result
   }
 
-  /// Restores what ``stateDictionary(_:)`` gave.
-  /// - Throws: `ApusError` (argument) when slots are missing, unknown or of another shape; nothing is changed then.
+  /// Restores what ``stateDictionary(_:)`` gave. Parameters of which nothing was remembered begin anew.
+  /// - Throws: `ApusError` (argument) when slots are missing, unknown or of another shape, or the learning rate or the
+  ///   number of steps can't be; nothing is changed then.
   public func loadStateDictionary(_ saved: StateDictionary, _ model: (any Module)? = nil) throws {
     var difference = StateDifference()
     var expected: Set = ["learning_rate", "step"]
@@ -181,7 +191,10 @@ extension Optimizer {
       let keys = slotNames.map { "\(name).\($0)" }
       expected.formUnion(keys)
       // A parameter that never had a gradient has no slots.
-      guard keys.contains(where: { saved[$0] != nil }) else { continue }
+      guard keys.contains(where: { saved[$0] != nil }) else {
+        loads += (state.existingSlots(of: parameter) ?? []).map { ($0, Tensor.zerosLike($0.value)) }
+        continue
+      }
       guard parameter.isInitialized else {
         throw ApusError(.argument, "the size of \(name) is unknown: load the model's state before the optimizer's")
       }
@@ -196,9 +209,17 @@ extension Optimizer {
         loads.append((variable, tensor.cast(to: variable.value.dtype)))
       }
     }
+    for key in ["learning_rate", "step"] {
+      guard let shape = saved[key]?.shape, shape.rank > 0 else { continue }
+      difference.mismatched.append("\(key): got \(shape), expected []")
+    }
     difference.unexpected = saved.keys.filter { !expected.contains($0) }
     guard difference.isEmpty, let rate = saved["learning_rate"], let step = saved["step"] else {
       throw ApusError(.argument, "the saved state does not fit the optimizer \(type(of: self)): \(difference)")
+    }
+    guard rate.item() >= 0, step.item() >= 0 else {
+      throw ApusError(
+        .argument, "a saved learning rate of \(rate.item()) and step \(step.item()): 0 or more fit")
     }
     for (variable, tensor) in loads { variable.value = tensor }
     state.learningRate.value = rate.cast(to: .float64)

@@ -17,8 +17,8 @@ public final class SGD: Optimizer {
     _ parameters: [Parameter] = [], learningRate: Double = 0.01, momentum: Double = 0, dampening: Double = 0,
     weightDecay: Double = 0, nesterov: Bool = false
   ) {
-    precondition(momentum >= 0 && weightDecay >= 0, "SGD: momentum and weight decay can't be negative")
-    precondition(!nesterov || momentum > 0 && dampening == 0, "SGD: nesterov needs a momentum and no dampening")
+    require(momentum >= 0 && weightDecay >= 0, "SGD: momentum and weight decay can't be negative")
+    require(!nesterov || momentum > 0 && dampening == 0, "SGD: nesterov needs a momentum and no dampening")
     state = OptimizerState(parameters, learningRate: learningRate)
     self.momentum = momentum
     self.dampening = dampening
@@ -33,7 +33,7 @@ public final class SGD: Optimizer {
   }
 
   public var isFused: Bool { true }
-  public var slotNames: [String] { momentum > 0 ? ["momentum"] : [] }
+  public var slotNames: [String] { momentum > 0 ? ["momentum_buffer"] : [] }
 
   public func prepare(step: Tensor, learningRate: Tensor) -> StepValues {
     let share = dampening == 0 ? nil : 1 - (step .> 1).cast(to: .float64) * dampening

@@ -1,3 +1,5 @@
+import ApusCore
+
 #if canImport(Glibc)
   import Glibc
 #endif
@@ -21,14 +23,14 @@ public struct Schedule: Sendable {
 
   /// gamma^⌊step / every⌋ (`StepLR`).
   public static func step(every: Int, gamma: Double = 0.1) -> Schedule {
-    precondition(every > 0, "a schedule that steps every \(every): 1 or more fit")
-    return Schedule { pow(gamma, Double($0 / every)) }
+    require(every > 0, "a schedule that steps every \(every): 1 or more fit")
+    return Schedule { pow(gamma, Double($0 / max(every, 1))) }
   }
 
   /// Half a cosine from 1 to `minimum` over `steps`, then `minimum` (Loshchilov and Hutter, 2017, without restarts;
   /// `CosineAnnealingLR`).
   public static func cosine(steps: Int, minimum: Double = 0) -> Schedule {
-    precondition(steps > 0, "a schedule over \(steps) steps: 1 or more fit")
+    require(steps > 0, "a schedule over \(steps) steps: 1 or more fit")
     return Schedule { step in
       let progress = Double(min(step, steps)) / Double(steps)
       return minimum + (1 - minimum) * (1 + cos(.pi * progress)) / 2
@@ -37,13 +39,13 @@ public struct Schedule: Sendable {
 
   /// A straight line from 1 to `end` over `steps`, then `end`.
   public static func linear(steps: Int, end: Double = 0) -> Schedule {
-    precondition(steps > 0, "a schedule over \(steps) steps: 1 or more fit")
+    require(steps > 0, "a schedule over \(steps) steps: 1 or more fit")
     return Schedule { 1 + (end - 1) * Double(min($0, steps)) / Double(steps) }
   }
 
   /// This schedule after a rise in equal parts from 1/(steps + 1) over `steps`. The schedule itself begins after them.
   public func warmingUp(steps: Int) -> Schedule {
-    precondition(steps >= 0, "a warm-up of \(steps) steps")
+    require(steps >= 0, "a warm-up of \(steps) steps")
     return Schedule { $0 < steps ? Double($0 + 1) / Double(steps + 1) * self(0) : self($0 - steps) }
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import ApusCore
@@ -15,6 +16,7 @@ import Testing
 
   @Test("the first error is thrown, with operation, operands, place; the next call is fine")
   func first() throws {
+    let line = #line + 2
     let found = error {
       let bad = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3]))
       _ = bad + Tensor.ones([7]).reshape([2, 2])  // A second error, of no interest.
@@ -23,7 +25,12 @@ import Testing
     #expect(failure.operation == "matmul")
     #expect(failure.operands == ["float32[2, 3]", "float32[2, 3]"])
     #expect(failure.kind == .shape)
-    #expect(failure.description.contains("CheckedTests.swift"), "\(failure)")
+    #expect(failure.location == "Laws/CheckedTests.swift:\(line)")
+    // The same in a trace, whose caller's place is another.
+    let tracedLine = #line + 1
+    let function = compiled { (x: Tensor) in x.matmul(x) }
+    let traced = #expect(throws: ApusError.self) { try function(Tensor.ones([2, 3])) }
+    #expect(traced?.location == "Laws/CheckedTests.swift:\(tracedLine)")
     #expect(try checked { Tensor.ones([2, 3]).matmul(Tensor.ones([3, 2])) }.toArray() == [3, 3, 3, 3])
   }
 
@@ -114,6 +121,26 @@ import Testing
     #expect(error { _ = Tensor.ones([4]).gathered(Tensor([0, 9])).sum().item() }?.message.contains("9") == true)
   }
 
+  @Test("shapes that can't be are errors, and what was made of them fails too")
+  func impossibleShapes() {
+    #expect(error { _ = Tensor.zeros([-1]).sum().item() }?.message == "a dimension can't be negative, and -1 is")
+    #expect(error { _ = Tensor.normal([2, -3]) }?.kind == .shape)
+    #expect(error { _ = Shape(Array(repeating: 1, count: 9)) }?.kind == .shape)
+    #expect(error { _ = Tensor.ones([2]).shape[1] }?.kind == .argument)
+    #expect(error { _ = Tensor.ones([2]).shape[-1] }?.kind == .argument)
+    #expect(error { _ = Dim(2) - Dim(3) }?.kind == .shape)
+    #expect(error { _ = Tensor.eye(-1) }?.kind == .shape)
+    #expect(error { _ = Tensor.linspace(0, 1, count: -1) }?.kind == .shape)
+    let huge = Tensor.zeros([0, 1 << 62])
+    #expect(error { _ = concatenate([huge, huge], axis: 1) }?.message.contains("the joined axis 1") == true)
+    let n: Dim = "n"
+    #expect(error { _ = n - n - 1 }?.kind == .shape)
+    #expect(n - n == 0)
+    #expect(error { _ = Shape(dims: [n])[0] }?.kind == .trace)
+    #expect(throws: ApusError.self) { try compiled { (x: Tensor) in x.reshape([x.shape[3], -1]) }(Tensor.ones([2])) }
+    #expect(throws: DecodingError.self) { try JSONDecoder().decode(Shape.self, from: Data("[-1]".utf8)) }
+  }
+
   @Test(
     "sizes that memory can't hold are errors",
     arguments: [[1 << 62], [1 << 31, 1 << 31], [1 << 40, 1 << 40], [1 << 45]])
@@ -128,22 +155,36 @@ import Testing
     }
   }
 
+  @inline(never)
+  private static func misfit() { _ = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3])) }
+
   @Test("outside checked the same message ends the process")
   func traps() async {
     let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-      _ = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3]))
+      CheckedTests.misfit()
     }
     let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
     let failure = error { _ = Tensor.ones([2, 3]).matmul(Tensor.ones([2, 3])) }
     #expect(text.contains(failure?.message ?? "no error"), "\(text)")
     #expect(text.contains("matmul(float32[2, 3], float32[2, 3])"))
+    #expect(text.contains("Laws/CheckedTests.swift:"))
   }
 
   @Test("anomaly mode names the first operation that makes NaN")
-  func anomaly() {
+  func anomaly() throws {
     let failure = error {
       _ = detectingAnomalies { (Tensor([-1.0, 1]).sqrt() * 2).sum() }
     }
     #expect(failure?.operation == "sqrt")
+    // A compiled function is looked into as well, and what it computed before is not taken for an answer.
+    let line = #line + 1
+    let function = compiled { (x: Tensor) in (x.sqrt() * 2).sum() }
+    #expect(try function(Tensor([-1.0, 1])).item().isNaN)
+    let inside = #expect(throws: ApusError.self) {
+      try checked { try detectingAnomalies { try function(Tensor([-1.0, 1])) } }
+    }
+    #expect(
+      inside?.operation == "sqrt" && inside?.location == "Laws/CheckedTests.swift:\(line)",
+      "\(String(describing: inside))")
   }
 }

@@ -20,7 +20,7 @@ public struct BatchNorm: PrimitiveDefinition {
     let (mean, variance) = (context.output(1), context.output(2))
     let statistics = ChannelStatistics(x)
     var (dx, dscale, dshift): (Tensor?, Tensor?, Tensor?)
-    if let g = context.outputGradients[0] {
+    if let g = context.outputGradient(0) {
       let parts = Dispatch.run(
         .batchNormGradient(BatchNormGradient(epsilon: epsilon)), [x, scale, mean, variance, g])
       (dx, dscale, dshift) = (parts[0], parts[1], parts[2])
@@ -127,7 +127,7 @@ public struct BatchNormGradient: PrimitiveDefinition {
   public func vjp(_ context: VJPContext) -> [Tensor?] {
     let p = Parts((0..<5).map { context.input($0) }, epsilon)
     let s = p.statistics
-    let u = context.outputGradients[0] ?? Tensor.zerosLike(p.g)
+    let u = context.outputGradient(0) ?? Tensor.zerosLike(p.g)
     let a = context.outputGradient(1) ?? Tensor.zerosLike(p.scale)
     let b = context.outputGradient(2) ?? Tensor.zerosLike(p.scale)
     let (totalU, totalUNormal) = (s.total(u), s.total(u * p.normal))
@@ -226,9 +226,4 @@ struct ChannelStatistics {
   static let sampleShapes: [(Shape, Shape)] = [
     ([4, 3], [3]), ([3, 2, 4], [2]), ([2, 3, 2, 2], [3]), ([1, 1, 2, 3], [1]),
   ]
-}
-
-extension VJPContext {
-  /// The gradient of output `i`, nil where none arrived.
-  func outputGradient(_ i: Int) -> Tensor? { i < outputGradients.count ? outputGradients[i] : nil }
 }

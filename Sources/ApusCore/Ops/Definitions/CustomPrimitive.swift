@@ -66,7 +66,7 @@ public struct CustomPrimitive: Elementary {
   /// - Throws: what the closure throws, and ``ApusError`` when its results are not of the inferred types.
   public func evaluate(_ operands: [Tensor]) throws -> [Tensor] {
     let expected = try infer(operands.map(\.type))
-    let results = try body.evaluate(operands.map { $0.detached() })
+    let results = try body.evaluate(operands.map(\.untracked))
     guard results.map(\.type) == expected else {
       throw ApusError(
         .argument, "evaluated to \(results.map(\.type)), and its type rule says \(expected)", operation: name,

@@ -150,6 +150,7 @@ public struct Concatenate: Elementary {
           result.shape.dim(i), operand.shape.dim(i), "sizes of axis \(i) must be equal when joining along \(axis)")
       }
       result.shape.setDim(axis, result.shape.dim(axis) + operand.shape.dim(axis))
+      try Rules.addressable(result.shape.dim(axis), "the joined axis \(axis)")
     }
     return [result]
   }

@@ -105,7 +105,7 @@ extension Tensor {
   public func logSumExp(axis: Int, keepDims: Bool = false) -> Tensor {
     Tensor.attempt("logSumExp", self) {
       let (x, set) = (asReal(), AxisSet([try normalized(axis)]))
-      let largest = x.max(axes: set.axes, keepDims: true).detached()
+      let largest = withoutGradients { x.max(axes: set.axes, keepDims: true) }
       // Infinities would meet in ∞ − ∞; around 0 they stand as they are.
       let centre = select(largest.abs() .== Double.infinity, 0, largest)
       let result = (x - centre).exp().sum(axes: set.axes, keepDims: true).log() + centre
