@@ -41,7 +41,8 @@ fi
   printf '// swift-tools-version: 6.2\nimport PackageDescription\nlet package = Package(\n  name: "snippets",\n'
   printf '  dependencies: [.package(name: "Apus", path: "%s")],\n  targets: [\n' "$PWD"
   for folder in "$package"/Sources/*/; do
-    printf '    .executableTarget(name: "%s", dependencies: [.product(name: "Apus", package: "Apus")],' "$(basename "$folder")"
+    printf '    .executableTarget(name: "%s", dependencies: [.product(name: "Apus", package: "Apus"),' "$(basename "$folder")"
+    printf ' .product(name: "ApusConformance", package: "Apus")],'
     printf ' exclude: ["origin"%s%s]),\n' \
       "$([[ -e $folder/expected ]] && echo ', "expected"')" "$([[ -e $folder/no-run ]] && echo ', "no-run"')"
   done

@@ -6,8 +6,8 @@
 BUILD_PACKAGES=(libdnnl-dev libopenblas-openmp-dev libpng-dev zlib1g-dev pkg-config)
 RUN_PACKAGES=(libcairo2 fonts-dejavu-core)
 
-# Tests, the consumer, README's programs, the examples and the judges share one build (release with testable imports):
-# the same flags and the same folder, so the library is compiled once. `demo` and `bench` use the plain .build.
+# Tests, the consumer, the documents' programs, the examples and the judges share one build (release with testable
+# imports): the same flags and the same folder, so the library is compiled once. `demo` and `bench` use the plain .build.
 TEST_BUILD=.build-test
 TEST_FLAGS=(-c release --scratch-path "$TEST_BUILD" -Xswiftc -enable-testing)
 

@@ -11,6 +11,9 @@ struct HeldOutReport {
   var correct: Int { zip(predicted, actual).count { $0 == $1 } }
   var accuracy: Double { actual.isEmpty ? 0 : Double(correct) / Double(actual.count) }
 
+  /// For people: "99.44 % (357 of 359)".
+  var summary: String { "\((accuracy * 10000).rounded() / 100) % (\(correct) of \(actual.count))" }
+
   /// - Parameter test: single examples of image and label.
   init(_ model: DigitModel, _ test: Dataset) throws {
     var (predicted, actual): ([Int], [Int]) = ([], [])
@@ -31,6 +34,14 @@ struct HeldOutReport {
     self.actual = actual
     self.confidence = confidence
     images = concatenate(parts, axis: 0)
+  }
+
+  /// The first image, large enough to be looked at.
+  func firstImage(_ model: DigitModel) throws -> RasterImage {
+    let samples = images[0].toArray().map { UInt8(clamping: Int(($0 * 255).rounded())) }
+    let side = model.side * Swift.max(256 / model.side, 1)
+    return try RasterImage(width: model.side, height: model.side, channels: 1, samples: samples)
+      .resized(width: side, height: side)
   }
 
   /// All mistakes, then others in order, up to `limit` images.

@@ -26,8 +26,7 @@ struct Evaluate: AsyncParsableCommand {
         ("images", .integer(report.actual.count)),
       ])
     } else {
-      try Console.show(
-        "accuracy \((report.accuracy * 10000).rounded() / 100) % (\(report.correct) of \(report.actual.count))")
+      try Console.show("accuracy \(report.summary)")
     }
   }
 }

@@ -14,7 +14,7 @@ struct Train: AsyncParsableCommand {
       mnist   MNIST's four IDX files, or any data set in their format, in the folder given with --data
 
       Writes to --output: model.safetensors, checkpoint/ (after every epoch; --resume goes on from it), curves.png,
-      confusion.png and predictions.png.
+      confusion.png, predictions.png, and digit.png, the first image held out, for 'apus predict'.
       """)
 
   @Argument(help: "digits or mnist") var data: DataName
@@ -83,7 +83,12 @@ struct Train: AsyncParsableCommand {
     let loaded = try DigitModel(path: path)
     let report = try HeldOutReport(loaded, test)
     var pictures: [String] = []
-    if !noPictures { pictures = try drawPictures(history, report, loaded) }
+    let digit = "\(output)/digit.png"
+    if !noPictures {
+      pictures = try drawPictures(history, report, loaded)
+      try report.firstImage(loaded).write(to: digit)
+      pictures.append(digit)
+    }
     if json {
       try Console.json([
         ("model", .string(path)), ("epochs", .integer(history.epochs.count)), ("seconds", .number(seconds)),
@@ -91,13 +96,14 @@ struct Train: AsyncParsableCommand {
         ("pictures", .array(pictures.map(JSON.string))),
       ])
     } else {
-      let percent = (report.accuracy * 10000).rounded() / 100
-      try Console.show(
-        "\nheld-out accuracy \(percent) % (\(report.correct) of \(report.actual.count)), trained in \((seconds * 10).rounded() / 10) s"
-      )
+      try Console.show("\nheld-out accuracy \(report.summary), trained in \((seconds * 10).rounded() / 10) s")
       try Console.show("model      \(path)")
-      for picture in pictures { try Console.show("picture    \(picture)") }
-      try Console.show("\ntry: apus predict \(path) IMAGE.png")
+      for picture in pictures {
+        let note = picture == digit ? "  (a held-out \(loaded.classNames[report.actual[0]]))" : ""
+        try Console.show("picture    \(picture)\(note)")
+      }
+      // The program as it was called, so that the line can be pasted.
+      try Console.show("\ntry: \(CommandLine.arguments[0]) predict \(path) \(noPictures ? "IMAGE.png" : digit)")
     }
     if let minimumAccuracy, report.accuracy < minimumAccuracy {
       Console.error("apus: the held-out accuracy \(report.accuracy) is below --minimum-accuracy \(minimumAccuracy)")

@@ -4,44 +4,6 @@ import Testing
 
 @testable import ApusCommand
 
-/// What a run of the program `apus` left behind.
-struct Run {
-  let code: Int32
-  let output: String
-  let errors: String
-}
-
-/// Runs the program beside the tests' own in a folder, its output to a file if one is named.
-func apus(_ arguments: [String], in folder: String, outputTo sink: String? = nil) throws -> Run {
-  let process = Process()
-  let own = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
-  process.executableURL = own.appending(path: "apus")
-  process.arguments = arguments
-  process.currentDirectoryURL = URL(filePath: folder)
-  // Files, not pipes: nobody has to empty them meanwhile.
-  let (output, errors) = (sink ?? "\(folder)/.stdout", "\(folder)/.stderr")
-  if sink == nil { try Data().write(to: URL(filePath: output)) }
-  try Data().write(to: URL(filePath: errors))
-  process.standardOutput = FileHandle(forWritingAtPath: output)
-  process.standardError = FileHandle(forWritingAtPath: errors)
-  process.standardInput = FileHandle.nullDevice
-  try process.run()
-  process.waitUntilExit()
-  func text(_ path: String) throws -> String {
-    String(decoding: try Data(contentsOf: URL(filePath: path)), as: UTF8.self)
-  }
-  return Run(
-    code: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
-    output: sink == nil ? try text(output) : "", errors: try text(errors))
-}
-
-func withFolder<R>(_ body: (String) throws -> R) throws -> R {
-  let folder = FileManager.default.temporaryDirectory.appending(path: "apus-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  return try body(folder.path)
-}
-
 @Suite(.serialized) struct CommandTests {
   /// A data set in MNIST's format: `train` and 4 images of that size.
   private func writeImages(_ folder: String, _ height: Int, _ width: Int, train: Int = 6, heldOut: Int = 4) throws {
@@ -86,10 +48,10 @@ func withFolder<R>(_ body: (String) throws -> R) throws -> R {
       let other = try apus(["evaluate", "a/b/model.safetensors", "digits"], in: folder)
       #expect(other.code == 1 && other.errors.contains("takes images of 4×4"), "\(other)")
       let summary = try apus(["summary", "--json", "a/b/model.safetensors"], in: folder)
-      let fields = try JSONSerialization.jsonObject(with: Data(summary.output.utf8)) as? [String: Any]
-      #expect(fields?["architecture"] as? String == "apus.digit-network.1")
-      #expect((fields?["tensors"] as? [Any])?.count ?? 0 >= 14)
-      #expect((fields?["elements"] as? Int ?? 0) > 30_000)
+      let fields = try summary.json
+      #expect(fields["architecture"] as? String == "apus.digit-network.1")
+      #expect((fields["tensors"] as? [Any])?.count ?? 0 >= 14)
+      #expect((fields["elements"] as? Int ?? 0) > 30_000)
     }
   }
 

@@ -195,6 +195,16 @@ import Testing
     _ = leaked
   }
 
+  /// The two zeros are different constants, though they are equal as numbers.
+  @Test func zerosKeepTheirSigns() throws {
+    try onEach {
+      let f = compiled { (x: Tensor) in (x / 0.0, x / -0.0) }
+      let (positive, negative) = try f(Tensor([1.0, 2]))
+      #expect(positive.toArray() == [.infinity, .infinity])
+      #expect(negative.toArray() == [-.infinity, -.infinity])
+    }
+  }
+
   @Test func hostReadsInATraceThrowAndTheNextCallIsFine() throws {
     let f = compiled { (x: Tensor) in x.item() > 0 ? x : -x }
     let error = #expect(throws: ApusError.self) { try f(Tensor(1.0)) }

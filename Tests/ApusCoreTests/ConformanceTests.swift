@@ -53,6 +53,13 @@ extension ConformanceTests {
       #expect(engine.singleOperations.count == 2)
     }
   }
+
+  @Test("NaN is not equal to itself, but the same attribute")
+  func notANumberIsCompiledOnce() {
+    let engine = GraphEngine()
+    for _ in 0..<3 { _ = withEngine(engine) { Tensor.full([2], Double.nan) } }
+    #expect(engine.singleOperations.count == 1)
+  }
 }
 
 /// Whether this build is fast enough for what takes long: unoptimised Swift is some fifty times slower.

@@ -1,5 +1,4 @@
 import CApus
-import Synchronization
 
 /// What runs primitives: replaceable, and the same to everything above it.
 ///

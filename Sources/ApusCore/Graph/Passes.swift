@@ -37,7 +37,7 @@ public struct CommonSubexpressionElimination: Pass {
 
   public func run(_ graph: Graph) -> Graph {
     var result = graph
-    var replacement = Dictionary(uniqueKeysWithValues: [(ValueID, ValueID)]())
+    var replacement: [ValueID: ValueID] = [:]
     var seen: [Key: [ValueID]] = [:]
     result.nodes = graph.nodes.compactMap { node in
       var node = node
@@ -77,7 +77,10 @@ public struct ConstantFolding: Pass {
         result.nodes.append(node)
         continue
       }
-      let values = try withoutGradients { try Dispatch.tryRun(primitive, operands) }
+      // Not on the current engine, which may be asking for this in order to run just such a node.
+      let values = try withEngine(Engines.embedded) {
+        try withoutGradients { try Dispatch.tryRun(primitive, operands) }
+      }
       for (id, value) in zip(node.outputs, values) { result.constants[id] = value }
     }
     return result

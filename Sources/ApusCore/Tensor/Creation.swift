@@ -19,13 +19,14 @@ extension Tensor {
 
   /// A matrix from rows of equal length.
   public init<S: TensorScalar>(_ rows: [[S]], dtype: DType? = nil, requiresGradient: Bool = false) {
-    self.init(nested: rows, inner: [rows.first?.count ?? 0], requiresGradient) { Tensor($0, dtype: dtype) }
+    let inner: Shape = [rows.first?.count ?? 0]
+    self.init(nested: rows, inner: inner, S.self, dtype, requiresGradient) { Tensor($0, dtype: dtype) }
   }
 
   /// Rank 3, nested arrays of equal lengths.
   public init<S: TensorScalar>(_ values: [[[S]]], dtype: DType? = nil, requiresGradient: Bool = false) {
     let inner: Shape = [values.first?.count ?? 0, values.first?.first?.count ?? 0]
-    self.init(nested: values, inner: inner, requiresGradient) { Tensor($0, dtype: dtype) }
+    self.init(nested: values, inner: inner, S.self, dtype, requiresGradient) { Tensor($0, dtype: dtype) }
   }
 
   /// Rank 4, nested arrays of equal lengths.
@@ -34,10 +35,12 @@ extension Tensor {
     let inner: Shape = [
       first?.count ?? 0, first?.first?.count ?? 0, first?.first?.first?.count ?? 0,
     ]
-    self.init(nested: values, inner: inner, requiresGradient) { Tensor($0, dtype: dtype) }
+    self.init(nested: values, inner: inner, S.self, dtype, requiresGradient) { Tensor($0, dtype: dtype) }
   }
 
-  private init<E>(nested: [E], inner: Shape, _ requiresGradient: Bool, _ make: (E) -> Tensor) {
+  private init<E, S: TensorScalar>(
+    nested: [E], inner: Shape, _ element: S.Type, _ dtype: DType?, _ requiresGradient: Bool, _ make: (E) -> Tensor
+  ) {
     let parts = nested.map(make)
     if let odd = parts.first(where: { $0.shape != inner }) {
       self = Dispatch.fail(
@@ -46,7 +49,7 @@ extension Tensor {
       return
     }
     if parts.isEmpty {
-      self = Tensor.zeros(inner.inserting(0, at: 0), dtype: .float32)
+      self = Tensor([S](), shape: inner.inserting(0, at: 0), dtype: dtype)
     } else {
       self = stack(parts, axis: 0)
     }
@@ -105,7 +108,9 @@ extension Tensor {
 
   /// A tensor of one repeated value.
   public static func full<S: TensorScalar>(_ shape: Shape, _ value: S, dtype: DType? = nil) -> Tensor {
-    filled(TensorType(dtype ?? S.defaultDType, shape), value.scalar)
+    // uint64 has values no `Scalar` holds: one element, seen everywhere.
+    if S.dtype == .uint64 { return Tensor(value, dtype: dtype).broadcast(to: shape) }
+    return filled(TensorType(dtype ?? S.defaultDType, shape), value.scalar)
   }
   static func filled(_ type: TensorType, _ value: Scalar) -> Tensor {
     Dispatch.run(.full(Full(value: value, type: type)), [])[0]
@@ -119,7 +124,7 @@ extension Tensor {
   public static func zerosLike(_ other: Tensor) -> Tensor { filled(other.type, .int(0)) }
   public static func onesLike(_ other: Tensor) -> Tensor { filled(other.type, .int(1)) }
   public static func fullLike<S: TensorScalar>(_ other: Tensor, _ value: S) -> Tensor {
-    filled(other.type, value.scalar)
+    full(other.shape, value, dtype: other.dtype)
   }
 
   /// The identity matrix of n rows.
@@ -164,8 +169,11 @@ extension Tensor {
 
   /// `count` evenly spaced values from `start` to `stop`, both included.
   public static func linspace(_ start: Double, _ stop: Double, count: Int, dtype: DType = .float32) -> Tensor {
-    let step = count > 1 ? (stop - start) / Double(count - 1) : 0
-    return (iota([count], dtype: .float64) * step + start).cast(to: dtype)
+    let i = iota([count], dtype: .float64)
+    guard count > 1 else { return (i + start).cast(to: dtype) }
+    let last = Double(count - 1)
+    // As NumPy: rounding must not move the end.
+    return select(i .== last, stop, i * ((stop - start) / last) + start).cast(to: dtype)
   }
 
   // MARK: Host reads

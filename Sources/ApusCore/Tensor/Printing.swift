@@ -61,7 +61,7 @@ private struct TensorPrinter {
 
   var text: String {
     if shape.isEmpty { return cells[0].trimmed }
-    if shape.contains(0) { return "[" + "]" }
+    if shape.contains(0) { return "[]" }
     return layOut(axis: 0, offset: 0, indent: " ")
   }
 
@@ -80,7 +80,7 @@ private struct TensorPrinter {
 
   private func row(_ offsets: [Int?], _ indent: String) -> String {
     // NumPy leaves room for the closing brackets on every line.
-    let room = Self.lineWidth - Swift.max(shape.count - 1, 0) - (shape.count == 1 ? 1 : 1)
+    let room = Self.lineWidth - shape.count
     var lines: [String] = []
     var line = indent
     for offset in offsets {
@@ -118,7 +118,7 @@ private struct TensorPrinter {
   private static func floats(_ values: [Double], _ tensor: Tensor) -> [String] {
     let finite = values.filter { $0.isFinite && $0 != 0 }.map(abs)
     let (low, high) = (finite.min() ?? 1, finite.max() ?? 1)
-    let scientific = high >= 1e8 || low < 1e-4 || high / low > 1000 && !finite.isEmpty && high / low > 1000
+    let scientific = high >= 1e8 || low < 1e-4 || high / low > 1000
     if tensor.rank == 0 { return [scalar(values[0], tensor)] }
     let shortest = shortestDigits(tensor)
     return scientific ? exponential(values, shortest) : fixed(values, shortest)

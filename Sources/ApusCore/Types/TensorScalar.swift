@@ -59,6 +59,26 @@ public enum Scalar: Hashable, Codable, Sendable {
   }
 }
 
+extension Scalar {
+  /// By bits: a function of 0.0 is another one than of -0.0, and a NaN is itself.
+  public static func == (a: Scalar, b: Scalar) -> Bool {
+    switch (a, b) {
+    case (.bool(let a), .bool(let b)): a == b
+    case (.int(let a), .int(let b)): a == b
+    case (.double(let a), .double(let b)): a.bitPattern == b.bitPattern
+    default: false
+    }
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    switch self {
+    case .bool(let b): hasher.combine(b)
+    case .int(let i): hasher.combine(i)
+    case .double(let d): hasher.combine(d.bitPattern)
+    }
+  }
+}
+
 extension Scalar: CustomStringConvertible {
   public var description: String {
     switch self {
