@@ -1,5 +1,4 @@
 import Runtime
-import Synchronization
 
 /// Collects the first error of a `checked` block or a trace.
 final class ErrorRecorder {

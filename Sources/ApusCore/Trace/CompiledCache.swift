@@ -140,7 +140,7 @@ public final class CompiledCache: @unchecked Sendable {
     traces.add(1, ordering: .relaxed)
     Diagnostics.debug("\(name): traced for \(types), \(captured.graph.nodes.count) nodes")
     let made = Entry(
-      captured: captured, executable: try SizedExecutable(captured.graph, engine: engine), template: template,
+      captured: captured, executable: SizedExecutable(captured.graph, engine: engine), template: template,
       sizes: sizes,
       differentiableOutputs: key.recordsGradients ? differentiable : [])
     keep(made, key)

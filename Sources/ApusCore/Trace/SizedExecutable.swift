@@ -14,11 +14,10 @@ final class SizedExecutable: Sendable {
   }
   private let state = Mutex(State())
 
-  init(_ graph: Graph, engine: any Engine) throws {
+  init(_ graph: Graph, engine: any Engine) {
     self.graph = graph
     self.engine = engine
     symbols = graph.symbols.sorted()
-    if symbols.isEmpty { state.withLock { $0.executables = [] } }
   }
 
   func run(_ inputs: inout [Storage], donated: Set<Int>, sizes: [String: Int]) throws -> [Storage] {
