@@ -1,4 +1,5 @@
 import Apus
+import ArgumentParser
 
 /// The data sets `apus` knows by name.
 enum DataName: String, CaseIterable, Sendable {
@@ -17,6 +18,13 @@ enum DataName: String, CaseIterable, Sendable {
   /// For help texts: "40 digits, 20 mnist".
   static func defaults(_ part: (Recipe) -> some Any) -> String {
     allCases.map { "\(part($0.recipe)) \($0.rawValue)" }.joined(separator: ", ")
+  }
+
+  /// - Throws: `ValidationError` for a folder that would not be read.
+  func check(_ directory: String?) throws {
+    if self == .digits, let directory {
+      throw ValidationError("--data \(directory): digits are built in; the option is for mnist")
+    }
   }
 
   /// - Throws: `ApusError` when there is no such data, or its images are none that a digit network takes.

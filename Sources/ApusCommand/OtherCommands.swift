@@ -10,6 +10,8 @@ struct Evaluate: AsyncParsableCommand {
   @Option(name: .customLong("data"), help: "folder of the IDX files (mnist)") var directory: String?
   @Flag(help: "print the result as one line of JSON") var json = false
 
+  func validate() throws { try data.check(directory) }
+
   func run() async throws {
     let loaded = try DigitModel(path: model)
     let digits = try data.load(directory)

@@ -34,6 +34,7 @@ struct Train: AsyncParsableCommand {
   @Flag(help: "print the result as one line of JSON; progress goes to standard error") var json = false
 
   func validate() throws {
+    try data.check(directory)
     // Steps are counted over all epochs: both have a bound far from overflow.
     if let epochs, !(1...1_000_000).contains(epochs) { throw ValidationError("--epochs \(epochs): 1 to 1000000 fit") }
     if let batchSize, !(1...1_000_000).contains(batchSize) {

@@ -119,7 +119,8 @@ extension Trainer {
       }
       let now = moment(endEpoch, train)
       for observer in observers { try observer.stepDidEnd(now) }
-      if stops || state.withLock({ $0.isAskedToStop }) { return }
+      // Asked to stop in the last step, the epoch is whole: it is recorded and validated.
+      if stops || state.withLock({ $0.isAskedToStop }), now.step < now.stepsPerEpoch { return }
     }
     // A cancelled task's data ends early, which is not the end of the epoch.
     try Task.checkCancellation()

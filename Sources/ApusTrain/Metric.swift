@@ -29,8 +29,15 @@ public struct Metric: Sendable {
   /// The share of examples whose largest score [N, C, …] is that of the target: class numbers [N, …], or
   /// probabilities of the scores' shape, whose largest counts.
   public static let accuracy = Metric("accuracy") { predictions, targets in
-    let labels = targets.dtype.isFloatingPoint ? targets.argMax(axis: 1) : targets.cast(to: .int64)
-    return predictions.argMax(axis: 1) .== labels
+    let best = predictions.argMax(axis: 1)
+    if targets.shape == predictions.shape { return best .== targets.argMax(axis: 1) }
+    guard targets.shape == best.shape else {
+      let error = ApusError(
+        .shape, "targets must be class numbers \(best.shape) or scores \(predictions.shape)", operation: "accuracy",
+        operands: [predictions.type, targets.type])
+      return .failure(error, as: best.type)
+    }
+    return best .== targets.cast(to: .int64)
   }
 
   /// The share of examples whose target is among the `k` largest scores [N, C]; targets are class numbers [N].

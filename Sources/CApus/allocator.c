@@ -21,7 +21,12 @@ static list shared_lists[CLASSES];
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t exit_key;
 static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
-static atomic_size_t in_use, cached;
+static atomic_size_t in_use, cached;  // cached: changed under the lock only
+static size_t most_in_use;            // under the lock
+
+// What is kept beyond what is in use: as much again as was ever in use at once, and a little. Sizes that come back in
+// every step stay mapped; sizes that never come back do not pile up.
+enum { SMALL_RESERVE = 256 << 20 };
 
 static size_t class_bytes(int c) { return ((size_t)64 << (c / 4)) / 4 * (4 + c % 4); }
 
@@ -70,6 +75,22 @@ static void *from_system(size_t bytes) {
   return p;
 }
 
+// Gives shared blocks back, the largest first, until no more than `kept` bytes are cached. The lock is held.
+static void release_down_to(size_t kept) {
+  size_t now = atomic_load_explicit(&cached, memory_order_relaxed);
+  for (int c = CLASSES - 1; c >= 0 && now > kept; c--)
+    for (void *p; now > kept && (p = pop(&shared_lists[c])); now -= class_bytes(c)) free(p);
+  atomic_store_explicit(&cached, now, memory_order_relaxed);
+}
+
+// Before `size` fresh bytes are asked for.
+static void make_room(size_t size) {
+  size_t use = atomic_load_explicit(&in_use, memory_order_relaxed) + size;
+  if (use > most_in_use) most_in_use = use;
+  size_t bound = most_in_use + (most_in_use > SMALL_RESERVE ? most_in_use : SMALL_RESERVE);
+  release_down_to(bound > use ? bound - use : 0);
+}
+
 void *apus_allocate(size_t bytes) {
   int c = class_of(bytes);
   if (c >= CLASSES) return NULL;
@@ -80,11 +101,12 @@ void *apus_allocate(size_t bytes) {
     return p;
   }
   pthread_mutex_lock(&shared_lock);
-  p = pop(&shared_lists[c]);
-  pthread_mutex_unlock(&shared_lock);
-  if (p) {
+  if ((p = pop(&shared_lists[c])))
     atomic_fetch_sub_explicit(&cached, size, memory_order_relaxed);
-  } else if (!(p = from_system(size))) {
+  else
+    make_room(size);
+  pthread_mutex_unlock(&shared_lock);
+  if (!p && !(p = from_system(size))) {
     apus_trim();
     if (!(p = from_system(size))) return NULL;
   }
@@ -108,9 +130,9 @@ void apus_deallocate(void *p, size_t bytes) {
   }
   pthread_mutex_lock(&shared_lock);
   push(&shared_lists[c], p);
+  atomic_fetch_add_explicit(&cached, size, memory_order_relaxed);
   pthread_mutex_unlock(&shared_lock);
   atomic_fetch_sub_explicit(&in_use, size, memory_order_relaxed);
-  atomic_fetch_add_explicit(&cached, size, memory_order_relaxed);
 }
 
 void apus_trim(void) {
@@ -119,9 +141,7 @@ void apus_trim(void) {
     pthread_setspecific(exit_key, NULL);
   }
   pthread_mutex_lock(&shared_lock);
-  for (int c = 0; c < CLASSES; c++)
-    for (void *p; (p = pop(&shared_lists[c]));) free(p);
-  atomic_store_explicit(&cached, 0, memory_order_relaxed);
+  release_down_to(0);
   pthread_mutex_unlock(&shared_lock);
 }
 

@@ -34,7 +34,7 @@ static void load(void) {
   blas.dgemm = (__typeof__(blas.dgemm))dlsym(library, "cblas_dgemm");
 }
 
-static bool isLoaded(void) {
+bool apus_blas_is_available(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, load);
   return blas.sgemm != NULL && blas.dgemm != NULL;

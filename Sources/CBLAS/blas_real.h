@@ -45,7 +45,7 @@ apus_blas_status SHIM_NAME(PREFIX, gemm_batch)(
     int64_t count, bool ta, bool tb, int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t lda,
     int64_t strideA, const REAL *b, int64_t ldb, int64_t strideB, REAL beta, REAL *c, int64_t ldc, int64_t strideC) {
   if (count < 0 || !gemmFits(ta, tb, m, n, k, lda, ldb, ldc)) return APUS_BLAS_BAD_SIZE;
-  if (count > 0 && m > 0 && n > 0 && k > 0 && !isLoaded()) return APUS_BLAS_MISSING;
+  if (count > 0 && m > 0 && n > 0 && k > 0 && !apus_blas_is_available()) return APUS_BLAS_MISSING;
   LOCAL_NAME(PREFIX, Batch) batch = {count,   m,       n,     k,    lda, ldb, ldc, strideA,
                                      strideB, strideC, alpha, beta, a,   b,   c,   ta, tb};
   double work = (double)m * (double)n * (double)(k > 0 ? k : 1);

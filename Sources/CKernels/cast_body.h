@@ -31,12 +31,26 @@ CK_INLINE uint16_t N(half_bits)(float x) { return ck_f32_to_f16_bits(x); }
     }                                                                                    \
   }
 
+// An integer that no double holds, rounded to an odd one of its neighbours: rounding that again gives what rounding the
+// integer would.
+#ifndef CK_ODD_DOUBLES
+#define CK_ODD_DOUBLES
+CK_INLINE double ck_odd_signed(int64_t x) {
+  const bool exact = x >= -((int64_t)1 << 53) && x <= (int64_t)1 << 53;
+  return exact ? (double)x : (double)((x >> 16) | ((x & 0xFFFF) != 0)) * 65536.0;
+}
+CK_INLINE double ck_odd_unsigned(uint64_t x) {
+  const bool exact = x <= (uint64_t)1 << 53;
+  return exact ? (double)x : (double)((x >> 16) | ((x & 0xFFFF) != 0)) * 65536.0;
+}
+#endif
+
 // From integers (and bool): to integers wrapping, to floats through the nearest type that holds them.
 #define CK_CAST_INT(S, T) CK_CAST(S, T, (ck_##T)x)
-#define CK_CAST_REST(S)                                               \
+#define CK_CAST_REST(S, ODD)                                          \
   CK_CAST(S, b, x != 0)                                               \
-  CK_CAST(S, f16, N(half_bits)(ck_round_to_odd((double)x)))          \
-  CK_CAST(S, bf16, ck_f32_to_bf16(ck_round_to_odd((double)x)))        \
+  CK_CAST(S, f16, N(half_bits)(ck_round_to_odd(ODD(x))))              \
+  CK_CAST(S, bf16, ck_f32_to_bf16(ck_round_to_odd(ODD(x))))           \
   CK_CAST(S, f32, (float)x)                                           \
   CK_CAST(S, f64, (double)x)
 
@@ -56,14 +70,14 @@ CK_CAST(b, f64, (double)x)
 #define CK_FROM_u32(M) M(u32, u8) M(u32, i8) M(u32, i16) M(u32, u16) M(u32, i32) M(u32, i64) M(u32, u64)
 #define CK_FROM_i64(M) M(i64, u8) M(i64, i8) M(i64, i16) M(i64, u16) M(i64, i32) M(i64, u32) M(i64, u64)
 #define CK_FROM_u64(M) M(u64, u8) M(u64, i8) M(u64, i16) M(u64, u16) M(u64, i32) M(u64, u32) M(u64, i64)
-CK_FROM_u8(CK_CAST_INT) CK_COPY(u8, 1) CK_CAST_REST(u8)
-CK_FROM_i8(CK_CAST_INT) CK_COPY(i8, 1) CK_CAST_REST(i8)
-CK_FROM_i16(CK_CAST_INT) CK_COPY(i16, 2) CK_CAST_REST(i16)
-CK_FROM_u16(CK_CAST_INT) CK_COPY(u16, 2) CK_CAST_REST(u16)
-CK_FROM_i32(CK_CAST_INT) CK_COPY(i32, 4) CK_CAST_REST(i32)
-CK_FROM_u32(CK_CAST_INT) CK_COPY(u32, 4) CK_CAST_REST(u32)
-CK_FROM_i64(CK_CAST_INT) CK_COPY(i64, 8) CK_CAST_REST(i64)
-CK_FROM_u64(CK_CAST_INT) CK_COPY(u64, 8) CK_CAST_REST(u64)
+CK_FROM_u8(CK_CAST_INT) CK_COPY(u8, 1) CK_CAST_REST(u8, (double))
+CK_FROM_i8(CK_CAST_INT) CK_COPY(i8, 1) CK_CAST_REST(i8, (double))
+CK_FROM_i16(CK_CAST_INT) CK_COPY(i16, 2) CK_CAST_REST(i16, (double))
+CK_FROM_u16(CK_CAST_INT) CK_COPY(u16, 2) CK_CAST_REST(u16, (double))
+CK_FROM_i32(CK_CAST_INT) CK_COPY(i32, 4) CK_CAST_REST(i32, (double))
+CK_FROM_u32(CK_CAST_INT) CK_COPY(u32, 4) CK_CAST_REST(u32, (double))
+CK_FROM_i64(CK_CAST_INT) CK_COPY(i64, 8) CK_CAST_REST(i64, ck_odd_signed)
+CK_FROM_u64(CK_CAST_INT) CK_COPY(u64, 8) CK_CAST_REST(u64, ck_odd_unsigned)
 
 #define CK_CAST_FROM_FLOAT(S, P, LOAD)           \
   CK_CAST(S, b, LOAD != 0)                       \

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { TILE = 1024, MAX_INSTRUCTIONS = 256, SLOT_PADDING = 192, STACK_BYTES = 1 << 16 };
+enum { TILE = 1024, MAX_INSTRUCTIONS = 256, SLOT_PADDING = 192, STACK_BYTES = 1 << 16, MAX_STREAMS = 16, CACHE_LINE = 64 };
 
 enum shape { UNARY, BINARY, TERNARY, SELECT, CHOOSE, COPY };
 
@@ -32,9 +32,10 @@ struct step {
 };
 
 struct plan {
-  int64_t n, slot;          // elements; bytes from one register to the next
-  int32_t count, registers; // the program's registers, those that hold outputs back, and last the detour
-  _Atomic bool failed;
+  int64_t n, largest;        // elements; bytes of the largest dtype's
+  int32_t count, registers;  // the program's registers, those that hold outputs back, and last the detour
+  int32_t stream_count;
+  struct place streams[MAX_STREAMS];  // the arrays that are read, each once
   struct step steps[2 * MAX_INSTRUCTIONS];
 };
 
@@ -138,6 +139,17 @@ static void hold_back_outputs(struct plan *plan) {
   }
 }
 
+static void find_streams(struct plan *plan) {
+  plan->stream_count = 0;
+  for (int32_t i = 0; i < plan->count; i++)
+    for (int s = 0; s < 3; s++) {
+      const struct place *place = &plan->steps[i].sources[s];
+      bool known = place->source < 0 || place->step == 0;
+      for (int32_t k = 0; k < plan->stream_count; k++) known |= plan->streams[k].base == place->base;
+      if (!known && plan->stream_count < MAX_STREAMS) plan->streams[plan->stream_count++] = *place;
+    }
+}
+
 static int make_plan(const ck_fused_program *p, const void *const *inputs, void *const *outputs, struct plan *plan) {
   if (p->instruction_count < 0 || p->instruction_count > MAX_INSTRUCTIONS) return CK_BAD_SHAPE;
   if (p->register_count < 0 || p->register_count > MAX_INSTRUCTIONS) return CK_BAD_SHAPE;
@@ -176,8 +188,9 @@ static int make_plan(const ck_fused_program *p, const void *const *inputs, void 
     }
   }
   hold_back_outputs(plan);
+  find_streams(plan);
   plan->registers++;
-  plan->slot = TILE * largest + SLOT_PADDING;
+  plan->largest = largest;
   return CK_OK;
 }
 
@@ -205,11 +218,24 @@ static void run_step(const struct step *step, int64_t n, const char *const *from
   }
 }
 
-static void run_tiles(const struct plan *plan, int64_t begin, int64_t end, char *registers) {
-  const int64_t slot = plan->slot;
-  for (int64_t start = begin; start < end; start += TILE) {
-    int64_t n = CK_MIN(TILE, end - start);
+// Asks for a share of the next tile's elements while this tile is computed: a tile is about a page, where the
+// processor's own prefetching ends.
+static void prefetch_share(const struct plan *plan, int64_t start, int64_t n, int32_t share) {
+  for (int32_t k = 0; k < plan->stream_count; k++) {
+    const struct place *stream = &plan->streams[k];
+    int64_t bytes = n * stream->step, lines = (bytes + CACHE_LINE - 1) / CACHE_LINE;
+    const char *from = stream->base + start * stream->step;
+    for (int64_t line = lines * share / plan->count; line < lines * (share + 1) / plan->count; line++)
+      __builtin_prefetch(from + line * CACHE_LINE, 0, 2);
+  }
+}
+
+// `slot`: bytes from one register to the next.
+static void run_tiles(const struct plan *plan, int64_t begin, int64_t end, char *registers, int64_t slot, int64_t tile) {
+  for (int64_t start = begin; start < end; start += tile) {
+    int64_t n = CK_MIN(tile, end - start), next = start + n, ahead = CK_MIN(tile, end - next);
     for (int32_t i = 0; i < plan->count; i++) {
+      if (ahead > 0) prefetch_share(plan, next, ahead, i);
       const struct step *step = &plan->steps[i];
       const char *from[3];
       for (int s = 0; s < 3; s++) {
@@ -226,21 +252,20 @@ static void run_tiles(const struct plan *plan, int64_t begin, int64_t end, char 
 }
 
 static void tiles_range(void *context, int64_t begin, int64_t end) {
-  struct plan *plan = context;
+  const struct plan *plan = context;
   begin *= TILE;
   end = CK_MIN(end * TILE, plan->n);
-  int64_t bytes = plan->registers * plan->slot;
-  if (bytes <= STACK_BYTES) {
-    _Alignas(64) char registers[STACK_BYTES];
-    run_tiles(plan, begin, end, registers);
+  int64_t slot = TILE * plan->largest + SLOT_PADDING, bytes = plan->registers * slot;
+  char *registers = bytes > STACK_BYTES ? malloc((size_t)bytes) : NULL;
+  if (registers) {
+    run_tiles(plan, begin, end, registers, slot, TILE);
+    free(registers);
     return;
   }
-  char *registers = malloc((size_t)bytes);
-  if (registers)
-    run_tiles(plan, begin, end, registers);
-  else
-    plan->failed = true;
-  free(registers);
+  _Alignas(CACHE_LINE) char few[STACK_BYTES];
+  // Where memory can't be had, many registers are short ones.
+  if (bytes > STACK_BYTES) slot = STACK_BYTES / plan->registers / CACHE_LINE * CACHE_LINE;
+  run_tiles(plan, begin, end, few, slot, CK_MIN(TILE, slot / plan->largest));
 }
 
 int ck_fused_check(const ck_fused_program *program) {
@@ -253,8 +278,7 @@ int ck_fused_run(const ck_fused_program *program, const void *const *inputs, voi
   int status = make_plan(program, inputs, outputs, &plan);
   if (status || n <= 0) return status;
   plan.n = n;
-  plan.failed = false;
   int64_t tiles = (n + TILE - 1) / TILE;
   ck_parallel_for(tiles, CK_MAX(1, CK_GRAIN_LIGHT / TILE / CK_MAX(1, plan.count)), tiles_range, &plan);
-  return plan.failed ? CK_NO_MEMORY : CK_OK;
+  return CK_OK;
 }

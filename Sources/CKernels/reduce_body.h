@@ -12,7 +12,8 @@
     return total;                                                  \
   }
 
-#define CK_REDUCE(NAME, S, A, R, IDENTITY, VALUE, COMBINE)                                                           \
+// T: in which a tile's columns gather.
+#define CK_REDUCE(NAME, S, A, R, T, IDENTITY, VALUE, COMBINE)                                                           \
   static A N(NAME##_whole_##S)(int64_t n, const ck_##S *x) {                                                         \
     A total = IDENTITY;                                                                                              \
     for (int64_t i = 0; i < n; i += CK_LANES_BLOCK) {                                                                \
@@ -45,24 +46,24 @@
   }                                                                                                                  \
   /* One tile of columns: rows of `width` numbers, `stride` apart, into cells. */                                    \
   static void N(NAME##_tile_##S)(int64_t rows, int64_t width, int64_t stride, const ck_##S *x, A *cells) {           \
-    ck_##R sum[TILE];                                                                                                \
+    ck_##T sum[TILE];                                                                                                \
     for (int64_t start = 0; start < rows; start += TILE_ROWS) {                                                      \
       int64_t end = CK_MIN(start + TILE_ROWS, rows), r = start;                                                      \
-      CK_VECTORIZE for (int64_t j = 0; j < width; j++) sum[j] = (ck_##R)(VALUE(x[r * stride + j]));                  \
+      CK_VECTORIZE for (int64_t j = 0; j < width; j++) sum[j] = (ck_##T)(VALUE(x[r * stride + j]));                  \
       for (r++; r + 4 <= end; r += 4) {                                                                              \
         const ck_##S *p = x + r * stride;                                                                            \
         CK_VECTORIZE for (int64_t j = 0; j < width; j++) {                                                           \
-          const ck_##R u0 = VALUE(p[j]), u1 = VALUE(p[stride + j]);                                                  \
-          const ck_##R u2 = VALUE(p[2 * stride + j]), u3 = VALUE(p[3 * stride + j]);                                 \
-          const ck_##R u01 = (ck_##R)(COMBINE(u0, u1)), u23 = (ck_##R)(COMBINE(u2, u3));                             \
-          const ck_##R u = (ck_##R)(COMBINE(u01, u23));                                                              \
-          sum[j] = (ck_##R)(COMBINE(sum[j], u));                                                                     \
+          const ck_##T u0 = VALUE(p[j]), u1 = VALUE(p[stride + j]);                                                  \
+          const ck_##T u2 = VALUE(p[2 * stride + j]), u3 = VALUE(p[3 * stride + j]);                                 \
+          const ck_##T u01 = (ck_##T)(COMBINE(u0, u1)), u23 = (ck_##T)(COMBINE(u2, u3));                             \
+          const ck_##T u = (ck_##T)(COMBINE(u01, u23));                                                              \
+          sum[j] = (ck_##T)(COMBINE(sum[j], u));                                                                     \
         }                                                                                                            \
       }                                                                                                              \
       for (; r < end; r++) {                                                                                         \
         CK_VECTORIZE for (int64_t j = 0; j < width; j++) {                                                           \
-          const ck_##R u = VALUE(x[r * stride + j]);                                                                 \
-          sum[j] = (ck_##R)(COMBINE(sum[j], u));                                                                     \
+          const ck_##T u = VALUE(x[r * stride + j]);                                                                 \
+          sum[j] = (ck_##T)(COMBINE(sum[j], u));                                                                     \
         }                                                                                                            \
       }                                                                                                              \
       CK_VECTORIZE for (int64_t j = 0; j < width; j++) {                                                             \
@@ -136,24 +137,25 @@
   CK_RUN(product, S, ck_w_##S, 1, CK_ITSELF, CK_TIMES)                                   \
   CK_RUN(max, S, ck_##S, LEAST, CK_ITSELF, CK_GREATER_OF)                                \
   CK_RUN(min, S, ck_##S, GREATEST, CK_ITSELF, CK_LESSER_OF)                              \
-  CK_REDUCE(sum, S, ck_w_##S, w_##S, 0, CK_ITSELF, CK_PLUS)                              \
-  CK_REDUCE(product, S, ck_w_##S, w_##S, 1, CK_ITSELF, CK_TIMES)                         \
-  CK_REDUCE(max, S, ck_##S, S, LEAST, CK_ITSELF, CK_GREATER_OF)                          \
-  CK_REDUCE(min, S, ck_##S, S, GREATEST, CK_ITSELF, CK_LESSER_OF)
+  CK_REDUCE(sum, S, ck_w_##S, w_##S, w_##S, 0, CK_ITSELF, CK_PLUS)                              \
+  CK_REDUCE(product, S, ck_w_##S, w_##S, w_##S, 1, CK_ITSELF, CK_TIMES)                         \
+  CK_REDUCE(max, S, ck_##S, S, S, LEAST, CK_ITSELF, CK_GREATER_OF)                          \
+  CK_REDUCE(min, S, ck_##S, S, S, GREATEST, CK_ITSELF, CK_LESSER_OF)
 #define CK_REDUCE_FLOAT(S)                                                               \
   CK_LANES(sum, S, double, 0, CK_ITSELF, CK_PLUS)                                        \
-  CK_LANES(product, S, double, 1, CK_ITSELF, CK_TIMES)                                   \
+  /* One after the other, in double: lanes would overflow, and meet as inf * 0, where the whole product does not. */ \
+  CK_RUN(product, S, double, 1, CK_ITSELF, CK_TIMES)                                     \
   CK_LANES(max, S, ck_##S, -(ck_##S)INFINITY, CK_ITSELF, CK_GREATER_OF)                  \
   CK_LANES(min, S, ck_##S, (ck_##S)INFINITY, CK_ITSELF, CK_LESSER_OF)                    \
-  CK_REDUCE(sum, S, double, S, 0, CK_ITSELF, CK_PLUS)                                    \
-  CK_REDUCE(product, S, double, S, 1, CK_ITSELF, CK_TIMES)                               \
-  CK_REDUCE(max, S, ck_##S, S, -(ck_##S)INFINITY, CK_ITSELF, CK_GREATER_OF)              \
-  CK_REDUCE(min, S, ck_##S, S, (ck_##S)INFINITY, CK_ITSELF, CK_LESSER_OF)
+  CK_REDUCE(sum, S, double, S, S, 0, CK_ITSELF, CK_PLUS)                                    \
+  CK_REDUCE(product, S, double, S, f64, 1, CK_ITSELF, CK_TIMES)                               \
+  CK_REDUCE(max, S, ck_##S, S, S, -(ck_##S)INFINITY, CK_ITSELF, CK_GREATER_OF)              \
+  CK_REDUCE(min, S, ck_##S, S, S, (ck_##S)INFINITY, CK_ITSELF, CK_LESSER_OF)
 #define CK_REDUCE_LOGICAL(S)                                                             \
   CK_RUN(any, S, uint8_t, 0, CK_NONZERO, CK_BIT_OR)                                      \
   CK_RUN(all, S, uint8_t, 1, CK_NONZERO, CK_BIT_AND)                                     \
-  CK_REDUCE(any, S, uint8_t, b, 0, CK_NONZERO, CK_BIT_OR)                                \
-  CK_REDUCE(all, S, uint8_t, b, 1, CK_NONZERO, CK_BIT_AND)                               \
+  CK_REDUCE(any, S, uint8_t, b, b, 0, CK_NONZERO, CK_BIT_OR)                                \
+  CK_REDUCE(all, S, uint8_t, b, b, 1, CK_NONZERO, CK_BIT_AND)                               \
   CK_ARG(argmax, max, S, CK_IS_GREATER)                                                  \
   CK_ARG(argmin, min, S, CK_IS_LESS)
 

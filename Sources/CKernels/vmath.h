@@ -247,7 +247,8 @@ CK_INLINE float ck_sin_shifted(float x, int32_t quarter, bool have_fma) {
   }
   int32_t q = k + quarter;
   float y = (q & 1) ? ck_cos_kernel(r) : ck_sin_kernel(r);
-  return ck_float(ck_bits(y) ^ ((uint32_t)(q & 2) << 30));
+  y = ck_float(ck_bits(y) ^ ((uint32_t)(q & 2) << 30));
+  return x == 0 && quarter == 0 ? x : y;  // -0 keeps its sign
 }
 
 // x^y by way of double precision: 2^(y log2 |x|), with the special cases of C's pow.

@@ -118,7 +118,7 @@ static apus_dnn_status describeHint(const apus_dnn_conv *c, const Sizes *sizes, 
   apus_dnn_status status = dnnOperand("input", NULL, 4, sizes->input, &input);
   if (status == APUS_DNN_OK) status = dnnOperand("weights", NULL, sizes->weightRank, sizes->weights, &weights);
   if (status == APUS_DNN_OK) status = dnnOperand("output", NULL, 4, sizes->output, &output);
-  if (status == APUS_DNN_OK) status = dnnAttributes(APUS_DNN_POST_NONE, &attributes);
+  if (status == APUS_DNN_OK) status = dnnAttributes(&attributes);
   if (status == APUS_DNN_OK) {
     dnnl_status_t made = describeKind(
         APUS_DNN_CONV_TRAINING, c, input.ref, weights.ref, NULL, output.ref, NULL, attributes, result);
@@ -145,7 +145,7 @@ static apus_dnn_status compile(
   }
   if (status == APUS_DNN_OK) status = dnnOperand("convolution output", key->layouts[2], 4, sizes->output, &output);
   if (status == APUS_DNN_OK && biased) status = apus_dnn_layout_create(1, sizes->bias, NULL, &bias);
-  if (status == APUS_DNN_OK) status = dnnAttributes(forward ? c->post : APUS_DNN_POST_NONE, &attributes);
+  if (status == APUS_DNN_OK) status = dnnAttributes(&attributes);
   if (status == APUS_DNN_OK && !forward) status = describeHint(c, sizes, &hint);
   if (status == APUS_DNN_OK) {
     dnnl_status_t made = describeKind(

@@ -23,8 +23,8 @@ typedef const dnnl_memory_desc_t *MemoryRef;
 // never multiplies large matrices starts without it, and libgomp comes in by openmp.c's door.
 #define DNN_COMMON(F) \
   F(engine_create) F(stream_create) F(version) F(memory_create) F(memory_destroy) F(memory_get_memory_desc) \
-  F(memory_set_data_handle) F(memory_desc_equal) F(memory_desc_get_size) F(post_ops_append_eltwise) F(post_ops_create) \
-  F(post_ops_destroy) F(primitive_attr_create) F(primitive_attr_destroy) F(primitive_attr_set_post_ops) \
+  F(memory_set_data_handle) F(memory_desc_equal) F(memory_desc_get_size) \
+  F(primitive_attr_create) F(primitive_attr_destroy) \
   F(primitive_attr_set_scratchpad_mode) F(primitive_create) F(primitive_destroy) F(primitive_execute) \
   F(primitive_desc_destroy) F(primitive_desc_query) F(primitive_desc_query_md) F(reorder_primitive_desc_create)
 #if APUS_DNN_V3
@@ -80,7 +80,7 @@ typedef struct {
   union {
     apus_dnn_conv conv;
     struct {
-      int64_t n, bias, post;
+      int64_t n, bias;
     } matmul;
   } what;
   struct apus_dnn_layout *layouts[3];
@@ -116,8 +116,8 @@ OpKey dnnKey(int family, int kind);
 /// Compiles a primitive from its descriptor (which it takes over), asking it for the layouts of the named arguments.
 apus_dnn_status dnnOpCreate(
     dnnl_primitive_desc_t descriptor, const int *arguments, int count, apus_dnn_op_t *result);
-/// Attributes every primitive here has: scratchpad by the caller, and a post-operation if asked.
-apus_dnn_status dnnAttributes(int64_t post, dnnl_primitive_attr_t *result);
+/// Attributes every primitive here has: scratchpad by the caller.
+apus_dnn_status dnnAttributes(dnnl_primitive_attr_t *result);
 
 /// The descriptor of an operand: the given layout's, or "any" of these sizes when null. `owned` says to destroy it.
 typedef struct {

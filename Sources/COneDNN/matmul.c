@@ -32,7 +32,7 @@ static apus_dnn_status compileMatmul(const OpKey *key, apus_dnn_op_t *result) {
   apus_dnn_layout_t given = key->layouts[1];
   apus_dnn_status status = dnnOperand("matmul b", given, rank, given != NULL ? given->dims : bDims, &b);
   if (status == APUS_DNN_OK && key->what.matmul.bias) status = apus_dnn_layout_create(rank, biasDims, NULL, &bias);
-  if (status == APUS_DNN_OK) status = dnnAttributes(key->what.matmul.post, &attributes);
+  if (status == APUS_DNN_OK) status = dnnAttributes(&attributes);
   if (status == APUS_DNN_OK) {
     MemoryRef biasRef = bias != NULL ? MEMORY_REF(bias) : NULL;
 #if APUS_DNN_V3
@@ -59,12 +59,11 @@ static apus_dnn_status compileMatmul(const OpKey *key, apus_dnn_op_t *result) {
 }
 
 apus_dnn_status apus_dnn_matmul(
-    apus_dnn_layout_t a, apus_dnn_layout_t b, int64_t n, apus_dnn_layout_t output, bool bias, apus_dnn_post post,
+    apus_dnn_layout_t a, apus_dnn_layout_t b, int64_t n, apus_dnn_layout_t output, bool bias,
     apus_dnn_op_t *result) {
   OpKey key = dnnKey(kFamilyMatmul, 0);
   key.what.matmul.n = n;
   key.what.matmul.bias = bias;
-  key.what.matmul.post = post;
   key.layouts[0] = a;
   key.layouts[1] = b;
   key.layouts[2] = output;

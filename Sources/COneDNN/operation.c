@@ -38,36 +38,13 @@ apus_dnn_layout_t apus_dnn_op_layout(apus_dnn_op_t op, int operand) {
   return operand >= 0 && operand < op->count ? op->layouts[operand] : NULL;
 }
 
-apus_dnn_status dnnAttributes(int64_t post, dnnl_primitive_attr_t *result) {
+apus_dnn_status dnnAttributes(dnnl_primitive_attr_t *result) {
   apus_dnn_status ready = dnnReady();
   if (ready != APUS_DNN_OK) return ready;
   dnnl_primitive_attr_t attributes;
   dnnl_status_t status = dnn.primitive_attr_create(&attributes);
   if (status != dnnl_success) return dnnCheck(status, "attributes");
   status = dnn.primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
-  dnnl_alg_kind_t algorithm = dnnl_alg_kind_undef;
-  switch (post) {
-    case APUS_DNN_POST_NONE: break;
-    case APUS_DNN_POST_RELU: algorithm = dnnl_eltwise_relu; break;
-    case APUS_DNN_POST_GELU_TANH: algorithm = dnnl_eltwise_gelu_tanh; break;
-    case APUS_DNN_POST_GELU_ERF: algorithm = dnnl_eltwise_gelu_erf; break;
-    default:
-      dnn.primitive_attr_destroy(attributes);
-      return dnnFail(APUS_DNN_INVALID, "no post-operation has the number %lld", (long long)post);
-  }
-  if (status == dnnl_success && algorithm != dnnl_alg_kind_undef) {
-    dnnl_post_ops_t chain;
-    status = dnn.post_ops_create(&chain);
-    if (status == dnnl_success) {
-#if APUS_DNN_V3
-      status = dnn.post_ops_append_eltwise(chain, algorithm, 0, 0);
-#else
-      status = dnn.post_ops_append_eltwise(chain, 1, algorithm, 0, 0);
-#endif
-      if (status == dnnl_success) status = dnn.primitive_attr_set_post_ops(attributes, chain);
-      dnn.post_ops_destroy(chain);
-    }
-  }
   if (status != dnnl_success) {
     dnn.primitive_attr_destroy(attributes);
     return dnnCheck(status, "attributes");

@@ -10,7 +10,7 @@ apus_dnn_status apus_dnn_reorder(apus_dnn_layout_t source, apus_dnn_layout_t des
     for (int i = 0; same && i < source->rank; i++) same = source->dims[i] == destination->dims[i];
     if (!same) return dnnFail(APUS_DNN_INVALID, "reorder: source and destination differ in their sizes");
     dnnl_primitive_attr_t attributes;
-    apus_dnn_status status = dnnAttributes(APUS_DNN_POST_NONE, &attributes);
+    apus_dnn_status status = dnnAttributes(&attributes);
     if (status != APUS_DNN_OK) return status;
     dnnl_primitive_desc_t descriptor = NULL;
     dnnl_status_t made = dnn.reorder_primitive_desc_create(

@@ -62,7 +62,7 @@ import Testing
     apus_dnn_conv(
       batch: 1, inputChannels: 8, outputChannels: 8, groups: groups, height: 6, width: 6, kernelHeight: kernel,
       kernelWidth: kernel, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1, padTop: 0, padLeft: 0,
-      padBottom: 0, padRight: 0, bias: 0, post: 0)
+      padBottom: 0, padRight: 0, bias: 0)
   }
 
   @Test func namesWhatIsWrongWithAConvolution() {

@@ -13,8 +13,7 @@ extension ConvolutionInputGradient: ConvolutionAttributes {}
 extension ConvolutionWeightGradient: ConvolutionAttributes {}
 
 extension ConvolutionAttributes {
-  fileprivate func described(_ input: Shape, _ weights: Shape, bias: Bool = false, relu: Bool = false) -> apus_dnn_conv
-  {
+  fileprivate func described(_ input: Shape, _ weights: Shape, bias: Bool = false) -> apus_dnn_conv {
     var result = apus_dnn_conv()
     result.batch = Int64(input[0])
     result.inputChannels = Int64(input[1])
@@ -33,7 +32,6 @@ extension ConvolutionAttributes {
     result.padBottom = Int64(padding.bottom)
     result.padRight = Int64(padding.right)
     result.bias = bias ? 1 : 0
-    result.post = Int64((relu ? APUS_DNN_POST_RELU : APUS_DNN_POST_NONE).rawValue)
     return result
   }
 }
@@ -64,10 +62,10 @@ extension PlanBuilder {
 
   /// - Parameter bias: slot of a vector added to each channel.
   func lowerConvolution(
-    _ attributes: Convolution, _ inputs: [Int], bias: Int? = nil, relu: Bool = false, _ output: Int
+    _ attributes: Convolution, _ inputs: [Int], bias: Int? = nil, _ output: Int
   ) throws -> Bool {
     guard suits(inputs + [output]) else { return false }
-    let description = attributes.described(shape(inputs[0]), shape(inputs[1]), bias: bias != nil, relu: relu)
+    let description = attributes.described(shape(inputs[0]), shape(inputs[1]), bias: bias != nil)
     guard let operation = try compile(APUS_DNN_CONV_TRAINING, description), let result = operation.layouts.last else {
       return false
     }

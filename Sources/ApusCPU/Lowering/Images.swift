@@ -56,8 +56,8 @@ extension PlanBuilder {
 
   private func emitPool(_ window: ck_pool2d, _ a: Int, _ b: Int, _ target: Int, _ call: @escaping PoolCall) {
     emit(reads: [a, b], writes: [target]) { p in
-      let status = withUnsafePointer(to: window) { call($0, p[a], p[b], p[target]) }
-      guard status == 0 else { throw ApusError(.unsupported, "the pooling kernel refused with status \(status)") }
+      try Kernel.check(
+        withUnsafePointer(to: window) { call($0, p[a], p[b], p[target]) })
     }
   }
 
@@ -141,12 +141,12 @@ extension PlanBuilder {
     let source = try self.image(image, block: block)
     let target = try defineImage(output, block: block)
     emit(reads: [source, vector], writes: [target]) { p in
-      let status = withUnsafePointer(to: channels) {
-        ck_batch_norm_inference(
-          CK_FLOAT32, $0, 0, p[source], op == CK_SUBTRACT ? p[vector] : p[zeros], p[ones],
-          op == CK_MULTIPLY ? p[vector] : nil, op == CK_ADD ? p[vector] : nil, p[target])
-      }
-      guard status == 0 else { throw ApusError(.unsupported, "the channel kernel refused with status \(status)") }
+      try Kernel.check(
+        withUnsafePointer(to: channels) {
+          ck_batch_norm_inference(
+            CK_FLOAT32, $0, 0, p[source], op == CK_SUBTRACT ? p[vector] : p[zeros], p[ones],
+            op == CK_MULTIPLY ? p[vector] : nil, op == CK_ADD ? p[vector] : nil, p[target])
+        })
     }
     return true
   }
@@ -162,10 +162,10 @@ extension PlanBuilder {
     let (mean, variance) = (try define(outputs[1]), try define(outputs[2]))
     let epsilon = d.epsilon
     emit(reads: [x, scale, shift], writes: [y, mean, variance]) { p in
-      let status = withUnsafePointer(to: channels) {
-        ck_batch_norm_training(code, $0, epsilon, p[x], p[scale], p[shift], p[y], p[mean], p[variance])
-      }
-      guard status == 0 else { throw ApusError(.unsupported, "the batch norm kernel refused with status \(status)") }
+      try Kernel.check(
+        withUnsafePointer(to: channels) {
+          ck_batch_norm_training(code, $0, epsilon, p[x], p[scale], p[shift], p[y], p[mean], p[variance])
+        })
     }
     return true
   }
@@ -181,11 +181,11 @@ extension PlanBuilder {
     let (dscale, dshift) = (try define(outputs[1]), try define(outputs[2]))
     let epsilon = d.epsilon
     emit(reads: [x, g, scale, mean, variance], writes: [dx, dscale, dshift]) { p in
-      let status = withUnsafePointer(to: channels) {
-        ck_batch_norm_backward(
-          code, $0, epsilon, true, p[x], p[g], p[mean], p[variance], p[scale], p[dx], p[dscale], p[dshift])
-      }
-      guard status == 0 else { throw ApusError(.unsupported, "the batch norm kernel refused with status \(status)") }
+      try Kernel.check(
+        withUnsafePointer(to: channels) {
+          ck_batch_norm_backward(
+            code, $0, epsilon, true, p[x], p[g], p[mean], p[variance], p[scale], p[dx], p[dscale], p[dshift])
+        })
     }
     return true
   }

@@ -8,7 +8,7 @@ extension PlanBuilder {
     case CK_OK.rawValue: return
     case CK_BAD_INDEX.rawValue:
       throw ApusError.index(found.value, at: Int(found.position), size: size, axis: axis)
-    default: throw ApusError(.unsupported, "the kernel refused with status \(status)")
+    default: try Kernel.check(status)
     }
   }
 

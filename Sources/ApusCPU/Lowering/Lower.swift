@@ -17,6 +17,8 @@ extension Compare {
 extension PlanBuilder {
   /// Steps for one primitive.
   func lower(_ primitive: Primitive, _ inputs: [Int], _ outputs: [Int]) throws {
+    // What memory can't hold is refused before its sizes are multiplied.
+    for output in outputs { _ = try type(output).byteCount() }
     if outputs.allSatisfy({ isEmpty($0) }) {
       for output in outputs { _ = try define(output) }
       return

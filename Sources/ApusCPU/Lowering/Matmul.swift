@@ -68,17 +68,27 @@ extension PlanBuilder {
     return (whole, stack)
   }
 
+  /// Whether a product is left to the reference engine, which takes memory while the plan runs.
+  static func lacksKernel(_ a: TensorType, _ b: TensorType) -> Bool {
+    guard a.dtype == .float32 || a.dtype == .float64 else { return true }
+    // Large ones are oneDNN's, so that OpenBLAS need not be loaded to know.
+    if a.dtype == .float32, Product(a.shape, b.shape).work > smallProduct { return false }
+    return !apus_blas_is_available()
+  }
+
   func lowerMatmul(_ inputs: [Int], _ output: Int) throws -> Bool {
     let dtype = dtype(output)
     guard dtype == .float32 || dtype == .float64 else { return false }
     let product = Product(shape(inputs[0]), shape(inputs[1]))
     // A sum of nothing: the strides of an empty operand say nothing either. Left to the reference engine.
     guard product.work > 0 else { return false }
-    if dtype == .float32, product.work > Self.smallProduct,
-      try lowerLargeMatmul(product, inputs, bias: nil, post: APUS_DNN_POST_NONE, output)
+    let isLarge = product.work > Self.smallProduct
+    if dtype == .float32, isLarge || !apus_blas_is_available(),
+      try lowerLargeMatmul(product, inputs, bias: nil, output)
     {
       return true
     }
+    guard apus_blas_is_available() else { return false }
     let (a, b) = (try stack(inputs[0]), try stack(inputs[1]))
     let (first, second) = (slot(a.form), slot(b.form))
     let target = try define(output)
@@ -112,9 +122,11 @@ extension PlanBuilder {
   }
 
   private func lowerLargeMatmul(
-    _ product: Product, _ inputs: [Int], bias: Int?, post: apus_dnn_post, _ output: Int
+    _ product: Product, _ inputs: [Int], bias: Int?, _ output: Int
   ) throws -> Bool {
     let (a, b) = (try stack(inputs[0]), try stack(inputs[1]))
+    // oneDNN repeats one of the two over a stack, not both.
+    if product.count > 1, a.stack.step == 0, b.stack.step == 0 { return false }
     let sizes = [product.rows, product.columns]
     let operation: DNNOperation
     do {
@@ -122,7 +134,7 @@ extension PlanBuilder {
       let second = try layout(b.stack, count: product.count, rows: product.depth, columns: product.columns)
       let result = try Layout(product.count == 1 ? sizes : [product.count] + sizes)
       operation = try makeOperation {
-        try DNNOperation.matmul(first, second, columns: product.columns, result, bias: bias != nil, post: post)
+        try DNNOperation.matmul(first, second, columns: product.columns, result, bias: bias != nil)
       }
     } catch let error as ApusError where error.kind == .unsupported {
       return false
@@ -142,14 +154,13 @@ extension PlanBuilder {
     return shape[axis] == 1 ? nil : slot(form)
   }
 
-  /// product + bias, perhaps relu, in one kernel.
+  /// product + bias in one kernel.
   /// - Returns: false where that is not possible.
-  func lowerMatmulEpilogue(_ inputs: [Int], bias: Int, relu: Bool, _ output: Int) throws -> Bool {
+  func lowerMatmulEpilogue(_ inputs: [Int], bias: Int, _ output: Int) throws -> Bool {
     let product = Product(shape(inputs[0]), shape(inputs[1]))
     guard dtype(output) == .float32, product.work > Self.smallProduct,
       let slot = try biasSlot(bias, axis: shape(output).rank - 1)
     else { return false }
-    return try lowerLargeMatmul(
-      product, inputs, bias: slot, post: relu ? APUS_DNN_POST_RELU : APUS_DNN_POST_NONE, output)
+    return try lowerLargeMatmul(product, inputs, bias: slot, output)
   }
 }

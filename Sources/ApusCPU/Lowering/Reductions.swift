@@ -8,9 +8,23 @@ struct AxisRun: Sendable {
   var inner: Int
 
   init(_ shape: Shape, _ axes: Range<Int>) {
-    outer = shape[..<axes.lowerBound].reduce(1, *)
-    length = shape[axes].reduce(1, *)
-    inner = shape[axes.upperBound...].reduce(1, *)
+    // The sizes around a 0 may be anything: together they are no elements, alone they could overflow.
+    func product(_ sizes: Swift.Slice<Shape>) -> Int {
+      sizes.contains(0) ? 0 : sizes.reduce(1) { $0.multipliedSaturating($1) }
+    }
+    outer = product(shape[..<axes.lowerBound])
+    length = product(shape[axes])
+    inner = product(shape[axes.upperBound...])
+  }
+
+  /// Results for each run.
+  var count: Int { outer.multipliedSaturating(inner) }
+}
+
+extension Int {
+  fileprivate func multipliedSaturating(_ other: Int) -> Int {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? .max : product
   }
 }
 
@@ -40,12 +54,11 @@ extension PlanBuilder {
     var source = try plain(input)
     for (k, run) in runs.enumerated().reversed() {
       let view = AxisRun(shape, run)
-      let count = view.outer * view.inner
-      let target = k == 0 ? try define(output) : scratch(count * bytes)
+      let target = k == 0 ? try define(output) : scratch(view.count.multipliedSaturating(bytes))
       let from = source
       emit(reads: [from], writes: [target]) {
-        _ = ck_reduce(
-          op, code, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[from], $0[target])
+        try Kernel.check(
+          ck_reduce(op, code, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[from], $0[target]))
       }
       source = target
       shape = Shape(shape.enumerated().map { run.contains($0.offset) ? 1 : $0.element })
@@ -59,7 +72,8 @@ extension PlanBuilder {
     let source = try plain(input)
     let target = try define(output)
     emit(reads: [source], writes: [target]) {
-      _ = ck_reduce(op, code, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[source], $0[target])
+      try Kernel.check(
+        ck_reduce(op, code, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[source], $0[target]))
     }
     return true
   }
@@ -71,8 +85,8 @@ extension PlanBuilder {
     let source = slot(form)
     let target = try define(output, over: [form])
     emit(reads: [source], writes: [target]) {
-      _ = ck_softmax(
-        code, logarithm, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[source], $0[target])
+      try Kernel.check(
+        ck_softmax(code, logarithm, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[source], $0[target]))
     }
     return true
   }

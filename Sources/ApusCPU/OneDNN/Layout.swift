@@ -6,6 +6,7 @@ final class Layout: @unchecked Sendable {
   let raw: apus_dnn_layout_t
   /// Bytes an operand occupies, padding included.
   let bytes: Int
+  let rank: Int
   /// Row-major without gaps.
   let isPlain: Bool
   /// Whether there is padding between or behind the elements, which must stay zero.
@@ -17,6 +18,7 @@ final class Layout: @unchecked Sendable {
   init(owning raw: apus_dnn_layout_t) {
     self.raw = raw
     bytes = apus_dnn_layout_bytes(raw)
+    rank = Int(apus_dnn_layout_rank(raw))
     isPlain = apus_dnn_layout_is_plain(raw)
     isPadded = apus_dnn_layout_is_padded(raw)
     channelBlock = Int(apus_dnn_layout_channel_block(raw))

@@ -53,10 +53,10 @@ final class DNNOperation: @unchecked Sendable {
   }
 
   static func matmul(
-    _ a: Layout, _ b: Layout, columns: Int, _ output: Layout, bias: Bool, post: apus_dnn_post
+    _ a: Layout, _ b: Layout, columns: Int, _ output: Layout, bias: Bool
   ) throws -> DNNOperation {
     var made: apus_dnn_op_t?
-    let status = apus_dnn_matmul(a.raw, b.raw, Int64(columns), output.raw, bias, post, &made)
+    let status = apus_dnn_matmul(a.raw, b.raw, Int64(columns), output.raw, bias, &made)
     return DNNOperation(owning: try OneDNN.unwrap(made, status))
   }
 

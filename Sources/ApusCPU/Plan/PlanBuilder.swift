@@ -160,7 +160,8 @@ final class PlanBuilder {
     if let form = values[value].forms.first(where: { $0.layout == layout }) { return slot(form) }
     let form: Form
     let source: Layout
-    if plainLayout == nil, let blocked = values[value].forms.first(where: { $0.layout != nil }),
+    // Not one of another rank, as a grouped convolution's weights are.
+    if plainLayout == nil, let blocked = values[value].forms.first(where: { $0.layout?.rank == layout.rank }),
       let own = blocked.layout
     {
       form = blocked

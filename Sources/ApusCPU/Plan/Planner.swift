@@ -111,7 +111,8 @@ struct Planner {
     switch node.primitive {
     case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong, .custom, nil: return true
     case .convolution, .convolutionInputGradient, .convolutionWeightGradient: return !all(.float32)
-    case .matmul, .maxPool, .maxPoolGradient, .maxPoolGather, .averagePool, .averagePoolGradient, .softmax, .logSoftmax,
+    case .matmul: return PlanBuilder.lacksKernel(graph.type(node.inputs[0]), graph.type(node.inputs[1]))
+    case .maxPool, .maxPoolGradient, .maxPoolGather, .averagePool, .averagePoolGradient, .softmax, .logSoftmax,
       .batchNorm, .batchNormGradient:
       return !all(.float32) && !all(.float64)
     default: return (node.inputs + node.outputs).contains { !graph.type($0).dtype.hasArithmetic }
@@ -163,16 +164,15 @@ struct Planner {
   private func lowerEpilogue(_ unit: Unit, _ builder: PlanBuilder) throws -> Bool {
     let product = graph.nodes[unit.nodes[0]]
     let sum = graph.nodes[unit.nodes[1]]
-    guard let primitive = product.primitive, let last = unit.nodes.last else { return false }
+    guard let primitive = product.primitive else { return false }
     let bias = sum.inputs[sum.inputs[0] == product.outputs[0] ? 1 : 0].index
-    let relu = unit.nodes.count == 3
     let operands = product.inputs.map(\.index)
-    let output = graph.nodes[last].outputs[0].index
+    let output = sum.outputs[0].index
     switch primitive {
-    case .matmul: return try builder.lowerMatmulEpilogue(operands, bias: bias, relu: relu, output)
+    case .matmul: return try builder.lowerMatmulEpilogue(operands, bias: bias, output)
     case .convolution(let d):
       guard let slot = try builder.biasSlot(bias, axis: 1) else { return false }
-      return try builder.lowerConvolution(d, operands, bias: slot, relu: relu, output)
+      return try builder.lowerConvolution(d, operands, bias: slot, output)
     default: return false
     }
   }

@@ -7,7 +7,7 @@ struct Unit {
     case single
     /// Element-wise nodes over one shape, in order.
     case elementwise
-    /// A convolution or matrix product, then an addition to its result, then perhaps a relu of that.
+    /// A convolution or matrix product, then a bias added to its result.
     case epilogue
     /// A convolution's weight gradient, and the same gradient's sum over all but the channels.
     case convolutionGradients
@@ -80,12 +80,8 @@ struct UnitFormation {
       let product = node.outputs[0]
       let addend = graph.nodes[sum].inputs[graph.nodes[sum].inputs[0] == product ? 1 : 0]
       guard let source = producer[addend.index], case .broadcast? = graph.nodes[source].primitive else { continue }
-      if let last = soleReader(sum), case .relu? = graph.nodes[last].primitive {
-        claim(.epilogue, [i, sum, last])
-      } else {
-        // Other readers may want the relu too: then it is the relu's whole input that is kept.
-        claim(.epilogue, [i, sum])
-      }
+      // Not a relu behind it too: oneDNN's makes 0 of NaN, and a training that diverged would look healthy.
+      claim(.epilogue, [i, sum])
     }
   }
 

@@ -33,6 +33,8 @@ public func valueAndGradients(
   at inputs: [Tensor], _ f: ([Tensor]) throws -> Tensor
 ) rethrows -> (value: Tensor, gradients: [Tensor]) {
   let level = ExecutionContext.current?.gradientLevel ?? 0
+  // Inside `withoutGradients` nothing leads back to what the points themselves were computed from.
+  let inputs = ExecutionContext.recordsGradients ? inputs : inputs.map { $0.detached() }
   let leaves = inputs.map(Autograd.watched)
   let (value, found) = try ExecutionContext.with({
     $0.gradientLevel = level + 1

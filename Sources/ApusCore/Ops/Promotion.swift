@@ -64,7 +64,8 @@ enum Promotion {
       let number = Tensor.filled(b, a)
       return Dispatch.binary(primitive, a, number)
     }
-    return promoted(primitive, a, Tensor.scalar(b, dtype: a.dtype.promotedWithWeak(b.weakDType)))
+    let x = a
+    return Tensor.attempt(primitive.name, x) { promoted(primitive, x, try weak(b, beside: x.dtype, primitive)) }
   }
   @inline(__always)
   static func arithmetic(_ primitive: Primitive, _ a: Scalar, _ b: consuming Tensor) -> Tensor {
@@ -72,14 +73,30 @@ enum Promotion {
       let number = Tensor.filled(a, b)
       return Dispatch.binary(primitive, number, b)
     }
-    return promoted(primitive, Tensor.scalar(a, dtype: b.dtype.promotedWithWeak(a.weakDType)), b)
+    let y = b
+    return Tensor.attempt(primitive.name, y) { promoted(primitive, try weak(a, beside: y.dtype, primitive), y) }
   }
 
-  /// Whether a weak number leaves the tensor's numeric dtype as it is.
+  /// Whether a weak number leaves the tensor's numeric dtype as it is, and is one of its values.
   @inline(__always)
   private static func keeps(_ dtype: DType, _ scalar: Scalar) -> Bool {
-    if case .double = scalar { return dtype.isFloatingPoint }
-    return true
+    if dtype.isFloatingPoint { return true }
+    if case .double = scalar { return false }
+    return scalar.fits(dtype)
+  }
+
+  /// A weak number as a tensor to stand beside one of `dtype`. Where that can't hold it, sums and products wrap, as they
+  /// do for whatever they are of; anything else has no right answer in `dtype`.
+  static func weak(_ scalar: Scalar, beside dtype: DType, _ primitive: Primitive) throws -> Tensor {
+    let dtype = dtype.promotedWithWeak(scalar.weakDType)
+    switch primitive {
+    case _ where scalar.fits(dtype): return Tensor.scalar(scalar, dtype: dtype)
+    case .add, .subtract, .multiply:
+      return outsideTrace { Tensor.scalar(scalar, dtype: .int64).cast(to: dtype) }
+    default:
+      try scalar.checkFits(dtype)
+      return Tensor.scalar(scalar, dtype: dtype)
+    }
   }
 
   /// Arithmetic on bool is that of PyTorch: + is or, · is and; there is no difference.
@@ -121,12 +138,7 @@ enum Promotion {
 
   private static func comparisonDType(_ dtype: DType, _ scalar: Scalar) -> DType {
     let weak = dtype.promotedWithWeak(scalar.weakDType)
-    guard case .int(let value) = scalar else { return weak }
-    switch weak {
-    case .uint8: return UInt8(exactly: value) == nil ? .int64 : weak
-    case .int32: return Int32(exactly: value) == nil ? .int64 : weak
-    default: return weak
-    }
+    return scalar.fits(weak) ? weak : .int64
   }
 
   // MARK: Logic

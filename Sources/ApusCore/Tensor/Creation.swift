@@ -6,7 +6,7 @@ extension Tensor {
     let wanted = dtype ?? S.defaultDType
     // Straight to memory: a scalar is made in every other line of research code. (uint64 has values no `Scalar` holds.)
     self =
-      wanted.hasArithmetic && S.dtype != .uint64
+      wanted.hasArithmetic && S.dtype != .uint64 && value.scalar.fits(wanted)
       ? Tensor.scalar(value.scalar, dtype: wanted) : Tensor([value], shape: [], dtype: dtype)
     if requiresGradient { self = requiringGradient() }
   }
@@ -56,7 +56,7 @@ extension Tensor {
     if requiresGradient { self = requiringGradient() }
   }
 
-  /// Row-major values in a shape.
+  /// Row-major values in a shape. Whole numbers must fit an integer `dtype`; fractions are cut off, and saturate.
   public init<S: TensorScalar>(_ values: [S], shape: Shape, dtype: DType? = nil) {
     let wanted = dtype ?? S.defaultDType
     guard shape.isStatic, shape.elementCount == values.count else {
@@ -64,6 +64,13 @@ extension Tensor {
         ApusError(
           .shape, "\(values.count) values do not fill the shape \(shape) of \(shape.elementDim)", operation: "Tensor"),
         type: TensorType(wanted, shape))
+      return
+    }
+    if S.dtype.isInteger, S.dtype != .uint64, let odd = values.first(where: { !$0.scalar.fits(wanted) }) {
+      self = Tensor.attempt("Tensor") {
+        try odd.scalar.checkFits(wanted)
+        return Tensor.zeros(shape, dtype: wanted)
+      }
       return
     }
     let made = Tensor.making(TensorType(S.dtype, shape)) { destination in
@@ -79,6 +86,7 @@ extension Tensor {
   /// let values: [Float] = [1, 2, 3, 4, 5, 6]
   /// let x = try Tensor(bytes: values.span.bytes, type: TensorType(.float32, [2, 3]))
   /// ```
+  /// A bool is true where its byte is not 0.
   /// - Throws: ``ApusError`` when the count of bytes is not the type's.
   public init(bytes: RawSpan, type: TensorType) throws {
     let count = try type.byteCount()
@@ -89,6 +97,11 @@ extension Tensor {
     bytes.withUnsafeBytes { source in
       guard let start = source.baseAddress, count > 0 else { return }
       storage.plainAddress.copyMemory(from: start, byteCount: count)
+      // Foreign bytes may be neither of the two that a Bool is.
+      if type.dtype == .bool {
+        let bytes = storage.pointer(as: UInt8.self)
+        for i in 0..<count { bytes[i] = bytes[i] == 0 ? 0 : 1 }
+      }
     }
     self.init(storage: storage)
   }
@@ -110,6 +123,9 @@ extension Tensor {
   public static func full<S: TensorScalar>(_ shape: Shape, _ value: S, dtype: DType? = nil) -> Tensor {
     // uint64 has values no `Scalar` holds: one element, seen everywhere.
     if S.dtype == .uint64 { return Tensor(value, dtype: dtype).broadcast(to: shape) }
+    guard value.scalar.fits(dtype ?? S.defaultDType) else {
+      return Tensor([value], shape: [], dtype: dtype).broadcast(to: shape)
+    }
     return filled(TensorType(dtype ?? S.defaultDType, shape), value.scalar)
   }
   static func filled(_ type: TensorType, _ value: Scalar) -> Tensor {

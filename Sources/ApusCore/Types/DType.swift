@@ -74,6 +74,14 @@ public enum DType: UInt8, Hashable, Codable, Sendable, BitwiseCopyable, CaseIter
     scalar.category > category ? (scalar == .float64 ? .float32 : scalar) : self
   }
 
+  /// The whole numbers that elements can be, as far as `Int64` has them; nil for other dtypes.
+  var integerRange: ClosedRange<Int64>? {
+    guard isInteger else { return nil }
+    let bits = min(isSigned ? bitWidth - 1 : bitWidth, 63)
+    let end = Int64.max >> Int64(63 - bits)
+    return (isSigned ? -end - 1 : 0)...end
+  }
+
   private var category: Int { self == .bool ? 0 : isInteger ? 1 : isFloatingPoint ? 2 : 3 }
 
   private static func promoteIntegers(_ a: DType, _ b: DType) -> DType {

@@ -49,6 +49,25 @@ public enum Scalar: Hashable, Codable, Sendable {
     }
   }
 
+  /// Whether a whole number can be an element of an integer dtype; anything else is converted.
+  @inline(__always)
+  func fits(_ dtype: DType) -> Bool {
+    guard case .int(let value) = self, !dtype.isFloatingPoint, let range = dtype.integerRange else { return true }
+    return range.contains(value)
+  }
+
+  func checkFits(_ dtype: DType) throws {
+    guard !fits(dtype), let range = dtype.integerRange else { return }
+    throw ApusError(
+      .argument, "\(self) is no \(dtype): \(range.lowerBound) to \(range.upperBound) fit; a wider dtype holds it")
+  }
+
+  /// The nearest number that an integer dtype holds.
+  func saturated(_ dtype: DType) -> Scalar {
+    guard case .int(let value) = self, let range = dtype.integerRange else { return self }
+    return .int(Swift.min(Swift.max(value, range.lowerBound), range.upperBound))
+  }
+
   /// Category of a weak operand: bool < int64 < float64.
   var weakDType: DType {
     switch self {

@@ -71,19 +71,26 @@ public class BatchNormalization: Module, SizeInferring, @unchecked Sendable {
   }
 
   private func track(_ x: Tensor, mean: Tensor, variance: Tensor) {
+    // An empty batch has no statistics, and leaves the averages as they are.
+    if others(x).contains(where: { x.dimension($0).value == 0 }) { return }
     let batches = numBatchesTracked.value + 1
-    // n / (n − 1) for n values a channel. A batch whose size was open may have one: no NaN that stays for ever then.
+    // n / (n − 1) for n values a channel. A batch whose size was open may have one, or none: no NaN that stays for ever
+    // then.
     let count = Tensor.elementCount(x, over: others(x), dtype: mean.dtype)
     let unbiased = variance * (count / maximum(count - 1, 1))
+    let isOpen = others(x).contains { x.dimension($0).value == nil }
+    func set(_ buffer: Buffer, _ next: Tensor) {
+      buffer.value = isOpen ? select(count .== 0, buffer.value, next) : next
+    }
     if let momentum {
-      runningMean.value = runningMean.value * (1 - momentum) + mean * momentum
-      runningVar.value = runningVar.value * (1 - momentum) + unbiased * momentum
+      set(runningMean, runningMean.value * (1 - momentum) + mean * momentum)
+      set(runningVar, runningVar.value * (1 - momentum) + unbiased * momentum)
     } else {
       let share = 1 / batches.cast(to: mean.dtype)
-      runningMean.value = runningMean.value + (mean - runningMean.value) * share
-      runningVar.value = runningVar.value + (unbiased - runningVar.value) * share
+      set(runningMean, runningMean.value + (mean - runningMean.value) * share)
+      set(runningVar, runningVar.value + (unbiased - runningVar.value) * share)
     }
-    numBatchesTracked.value = batches
+    set(numBatchesTracked, batches)
   }
 
   /// The axes besides the channels'.

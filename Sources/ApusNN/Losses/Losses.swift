@@ -15,7 +15,7 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 
 /// The cross entropy of a yes-or-no target: −y·log σ(x) − (1 − y)·log(1 − σ(x)), averaged.
 ///
-/// Computed as max(x, 0) − x·y + log(1 + e^−|x|), which does not overflow.
+/// Computed as softplus(x) − x·y, which does not overflow.
 /// - Parameters:
 ///   - logits: x, unnormalised scores.
 ///   - target: y from 0 to 1, of the logits' shape.
@@ -23,8 +23,7 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor
 {
   elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
-    // `maximum` shares the derivative at 0 out, which `relu` does not: the sum is differentiable there.
-    maximum(x, 0) - x * y + (-x.abs()).exp().log1p()
+    x.softplus() - x * y
   }
 }
 
@@ -38,10 +37,10 @@ public func huberLoss(
       as: TensorType(prediction.dtype, []))
   }
   return elementwise("huberLoss", prediction, target, reduction) { x, y in
-    let distance = (x - y).abs()
-    let near = minimum(distance, Tensor.fullLike(distance, delta))
-    // ½·near² + δ·(|d| − near): the second part is zero inside.
-    return near * near * 0.5 + (distance - near) * delta
+    // ½d² inside, ±δ·(d ∓ ½δ) outside, and smooth between.
+    let distance = x - y
+    let near = distance.clamped(min: -delta, max: delta)
+    return near * (distance - near * 0.5)
   }
 }
 

@@ -4,7 +4,8 @@ import ApusCore
 /// (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html).
 ///
 /// With g the gradient plus weightDecay · p: without momentum p ← p − lr·g; with it v ← momentum · v + (1 − dampening) · g
-/// (in the first step v ← g) and p ← p − lr·v, or with `nesterov` p ← p − lr·(g + momentum · v).
+/// (in the first step v ← g) and p ← p − lr·v, or with `nesterov` p ← p − lr·(g + momentum · v). PyTorch counts the
+/// first step for each parameter, this optimizer for all together, which only `dampening` shows.
 public final class SGD: Optimizer {
   public let state: OptimizerState
   public let momentum: Double

@@ -21,6 +21,9 @@ typedef enum {
   APUS_BLAS_MISSING = 2,
 } apus_blas_status;
 
+/// Whether there is an OpenBLAS on this machine; loads it.
+bool apus_blas_is_available(void);
+
 /// A sentence for a status.
 const char *apus_blas_message(apus_blas_status status);
 

@@ -120,15 +120,6 @@ typedef enum {
   APUS_DNN_CONV_BACKWARD_WEIGHTS = 3,
 } apus_dnn_conv_kind;
 
-typedef enum {
-  APUS_DNN_POST_NONE = 0,
-  APUS_DNN_POST_RELU = 1,
-  /// 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x³)))
-  APUS_DNN_POST_GELU_TANH = 2,
-  /// 0.5 x (1 + erf(x / sqrt 2))
-  APUS_DNN_POST_GELU_ERF = 3,
-} apus_dnn_post;
-
 /// A 2-D convolution (cross-correlation): input [N,C,H,W], weights [O,C/g,kH,kW], bias [O], output [N,O,oH,oW] with
 /// oH = (H + top + bottom − dilationH·(kH−1) − 1) / strideH + 1. A dilation of 1 means none.
 /// All fields are 64-bit so that a value holds no padding bytes and can be hashed as memory.
@@ -139,8 +130,6 @@ typedef struct {
   int64_t padTop, padLeft, padBottom, padRight;
   /// Whether there is a bias (or bias gradient) operand: 0 or 1. Ignored by BACKWARD_INPUT.
   int64_t bias;
-  /// An `apus_dnn_post` applied to the output of the forward kinds.
-  int64_t post;
 } apus_dnn_conv;
 
 /// The output's height and width; INVALID (with a message) if the description is no convolution.
@@ -160,11 +149,11 @@ apus_dnn_status apus_dnn_conv_plain_output(const apus_dnn_conv *conv, apus_dnn_l
 
 // ------------------------------------------------------------------------------------------------------------ matmul
 
-/// output[…,m,n] = post(a[…,m,k] · b[…,k,n] + bias[n]). Layouts have equal rank (at least 2); a batch dimension of
+/// output[…,m,n] = a[…,m,k] · b[…,k,n] + bias[n]. Layouts have equal rank (at least 2); a batch dimension of
 /// size 1 in `a` or `b` repeats; transposes are strides. `b` may be null: the library then chooses its layout, worth it
 /// when b is constant. Operands: a, b, [bias,] output.
 apus_dnn_status apus_dnn_matmul(
-    apus_dnn_layout_t a, apus_dnn_layout_t b, int64_t n, apus_dnn_layout_t output, bool bias, apus_dnn_post post,
+    apus_dnn_layout_t a, apus_dnn_layout_t b, int64_t n, apus_dnn_layout_t output, bool bias,
     apus_dnn_op_t *result);
 
 #ifdef __cplusplus

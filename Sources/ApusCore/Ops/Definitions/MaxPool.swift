@@ -20,11 +20,8 @@ extension MaxPoolFamily {
     try Rules.numeric(x)
     try Rules.rank(x, 4, "the image (NCHW)")
     try window.check()
-    // More padding would leave windows without an element.
-    guard padding.top < kernel.height, padding.bottom < kernel.height, padding.left < kernel.width,
-      padding.right < kernel.width
-    else { throw ApusError(.argument, "padding \(padding) must be smaller than the kernel \(kernel)") }
     let out = try window.positions(x.shape.dim(2), x.shape.dim(3))
+    try window.checkElements(x.shape.dim(2), x.shape.dim(3), out)
     return [x.shape.dim(0), x.shape.dim(1), out.height, out.width]
   }
 
@@ -50,6 +47,7 @@ extension MaxPoolFamily {
       (make(2, 2), [1, 1, 4, 4]), (make(Pair(3, 2), Pair(2, 1), Padding2D(1, 1)), [2, 2, 5, 4]),
       (make(2, 1, .zero, Pair(2, 1)), [1, 2, 4, 3]),
       (make(2, 2, Padding2D(top: 0, left: 0, bottom: 1, right: 1)), [1, 1, 3, 3]), (make(2, 2), [0, 2, 4, 4]),
+      (make(3, 1, Padding2D(2, 2), 2), [1, 1, 4, 3]),
     ]
   }
 }

@@ -83,6 +83,34 @@ struct Window {
     return (stride == 1 ? room : room / stride) + 1
   }
 
+  /// Refuses windows that would hold none of the image's elements, only padding. Sizes that are not known yet are checked
+  /// when they are.
+  func checkElements(_ height: Dim, _ width: Dim, _ out: (height: Dim, width: Dim)) throws {
+    func check(
+      _ size: Dim, _ out: Dim, _ kernel: Int, _ stride: Int, _ dilation: Int, _ low: Int, _ high: Int
+    ) throws {
+      let extent = dilation * (kernel - 1)
+      var fits = low <= extent && high <= extent
+      // Without dilation a window has no gaps that the image could hide in.
+      if fits, dilation > 1, let size = size.value, let count = out.value {
+        func touches(_ start: Int) -> Bool {
+          // The first element that is not before the image.
+          let first = start >= 0 ? start : start + (-start + dilation - 1) / dilation * dilation
+          return first < size && first <= start + extent
+        }
+        fits = (0..<count).allSatisfy { touches($0 * stride - low) }
+      }
+      guard fits else {
+        throw ApusError(
+          .argument,
+          "padding \(padding) leaves windows of kernel \(kernel) and dilation \(dilation) without an element; less fits"
+        )
+      }
+    }
+    try check(height, out.height, kernel.height, strides.height, dilation.height, padding.top, padding.bottom)
+    try check(width, out.width, kernel.width, strides.width, dilation.width, padding.left, padding.right)
+  }
+
   /// For the window's element (i, j): the slice of the padded image that holds it at every position.
   func slice(_ i: Int, _ j: Int, _ shape: Shape, _ out: (height: Dim, width: Dim)) -> Slice {
     var (starts, stops, steps) = (Shape.zeros(shape.rank), shape, Shape.ones(shape.rank))

@@ -40,7 +40,9 @@ extension Tensor {
   /// x where it is positive, α·(eˣ − 1) elsewhere. Clevert et al., 2015, https://arxiv.org/abs/1511.07289
   public func elu(alpha: Double = 1) -> Tensor {
     let x = asReal()
-    return select(x .> 0, x, minimum(x, 0).expm1() * alpha)
+    // 0 itself belongs to the exponential's side, whose slope there is α.
+    let isPositive = x .> 0
+    return select(isPositive, x, select(isPositive, 0, x).expm1() * alpha)
   }
 
   /// exp(xᵢ) / Σ exp(xⱼ) along an axis; the result has the operand's shape and sums to 1.

@@ -9,31 +9,43 @@ extension Tensor {
   /// Tensor([7, -7]).floorDivide(2)      // [3, -4]
   /// ```
   public func floorDivide(_ other: Tensor) -> Tensor {
-    let whole = self - self % other
-    // What is left divides exactly, but for rounding.
-    if !Promotion.common(self, other).isFloatingPoint {
-      return Tensor.attempt("floorDivide", self, other) {
-        let (a, b) = try Promotion.unified(whole, other, dtype: whole.dtype)
-        return Dispatch.binary(.divide, a, b)
+    Tensor.attempt("floorDivide", self, other) {
+      let dtype = Promotion.common(self, other)
+      let (a, b) = try Promotion.unified(self, other, dtype: dtype == .bool ? .int64 : dtype)
+      let remainder = a % b
+      if !dtype.isFloatingPoint {
+        // The quotient toward 0; by 0 it is 0.
+        let quotient = Dispatch.binary(.divide, a, b)
+        let rest = a - quotient * b
+        return select((b .!= 0) .&& (rest .!= 0) .&& ((rest .< 0) .!= (b .< 0)), quotient - 1, quotient)
       }
+      // What is left divides exactly, but for rounding. By ±∞ that would be ∞/∞, and a finite number is its own
+      // remainder unless the signs differ.
+      let finite = select(b .== 0, a / b, ((a - remainder) / b).round())
+      let byInfinity = (b.abs() .== Double.infinity) .&& (a.abs() .< Double.infinity)
+      return select(byInfinity, select(remainder .== a, Tensor.zerosLike(a), Tensor.fullLike(a, -1)), finite)
     }
-    return select(other .== 0, self / other, (whole / other).round())
   }
   public func floorDivide<S: TensorScalar>(_ other: S) -> Tensor {
-    floorDivide(Tensor.scalar(other.scalar, dtype: dtype.promotedWithWeak(other.scalar.weakDType)))
+    Tensor.attempt("floorDivide", self) { floorDivide(try Promotion.weak(other.scalar, beside: dtype, .divide)) }
   }
 
-  /// The values held within bounds; a bound that is left out does not bind. NaN stays NaN, and on a bound the whole
-  /// gradient passes.
+  /// The values held within bounds; a bound that is left out does not bind, and one beyond an integer dtype's range is
+  /// that range's end. NaN stays NaN, and on a bound the whole gradient passes.
   ///
   /// ```swift
   /// Tensor([-2, 0, 7]).clamped(min: 0, max: 5)      // [0, 0, 5]
   /// ```
   public func clamped<S: TensorScalar>(min: S? = nil, max: S? = nil) -> Tensor {
     var result = self
-    if let min { result = select(result .< min, min, result) }
-    if let max { result = select(result .> max, max, result) }
+    if let min { result = select(result .< min, result.bound(min), result) }
+    if let max { result = select(result .> max, result.bound(max), result) }
     return result
+  }
+
+  private func bound<S: TensorScalar>(_ bound: S) -> Tensor {
+    let dtype = dtype.promotedWithWeak(bound.scalar.weakDType)
+    return Tensor.scalar(bound.scalar.saturated(dtype), dtype: dtype)
   }
 }
 
@@ -80,11 +92,17 @@ public func select(_ condition: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
 }
 public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: Tensor) -> Tensor {
   let y = b.cast(to: b.dtype.promotedWithWeak(a.scalar.weakDType))
-  return select(condition, Tensor.filled(a.scalar, y), y)
+  return Tensor.attempt("select", condition, y) {
+    try a.scalar.checkFits(y.dtype)
+    return select(condition, Tensor.filled(a.scalar, y), y)
+  }
 }
 public func select<S: TensorScalar>(_ condition: Tensor, _ a: Tensor, _ b: S) -> Tensor {
   let x = a.cast(to: a.dtype.promotedWithWeak(b.scalar.weakDType))
-  return select(condition, x, Tensor.filled(b.scalar, x))
+  return Tensor.attempt("select", condition, x) {
+    try b.scalar.checkFits(x.dtype)
+    return select(condition, x, Tensor.filled(b.scalar, x))
+  }
 }
 public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: S) -> Tensor {
   select(condition, Tensor.scalar(a.scalar, dtype: S.defaultDType), Tensor.scalar(b.scalar, dtype: S.defaultDType))

@@ -82,7 +82,10 @@ extension Tensor {
     standardDeviation(axes: all(axes), correction: correction, keepDims: keepDims)
   }
   public func standardDeviation(axes: [Int], correction: Int = 1, keepDims: Bool = false) -> Tensor {
-    variance(axes: axes, correction: correction, keepDims: keepDims).sqrt()
+    let variance = variance(axes: axes, correction: correction, keepDims: keepDims)
+    // The root's slope at 0 is infinite, and the variance's is 0: equal elements get the gradient 0.
+    let isConstant = variance .== 0
+    return select(isConstant, 0, select(isConstant, 1, variance).sqrt())
   }
 
   /// Whether some element is not 0; false for none.
