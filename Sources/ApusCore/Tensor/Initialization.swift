@@ -1,6 +1,6 @@
 extension Variable {
   /// Gives a variable created without a value its first one: at once, also inside a trace, since what a graph reads is
-  /// the variable and not this value.
+  /// the variable and not this value. A symbolic value: error (trace).
   public func initialize(_ value: Tensor) {
     require(
       !value.isSymbolic, "a variable's first value must be concrete: compute it in outsideTrace { }", kind: .trace)
