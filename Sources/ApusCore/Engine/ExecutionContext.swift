@@ -61,6 +61,10 @@ final class ExecutionContext {
 package var operationsRunUnwatched: Bool { ExecutionContext.isEager }
 
 /// Runs `body` without recording operations for `backward` (`torch.no_grad`).
+///
+/// ```swift
+/// let accuracy = withoutGradients { (model(images).argMax(axis: -1) .== labels).mean() }
+/// ```
 public func withoutGradients<R>(_ body: () throws -> R) rethrows -> R {
   try ExecutionContext.with({ $0.gradientEnabled = false }, body)
 }
