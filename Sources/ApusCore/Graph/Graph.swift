@@ -114,7 +114,7 @@ public struct Graph: Sendable {
   /// A graph without anything.
   public init(name: String = "main") { self.name = name }
 
-  /// What is known of a value; traps for an id that is not this graph's.
+  /// What is known of a value; traps for an index it does not have.
   public subscript(id: ValueID) -> Value { values[id.index] }
   /// The type of a tensor value. Traps when it is another kind of value.
   public func type(_ id: ValueID) -> TensorType {

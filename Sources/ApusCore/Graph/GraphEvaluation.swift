@@ -31,8 +31,8 @@ extension CapturedGraph {
 extension Graph {
   /// Runs the graph on tensors through the public operations: eagerly, under a trace, or on the gradient tape.
   ///
-  /// `rule` computes each primitive's results from what stands for its operands; transformations give other rules. For a
-  /// detached node it is called without recording gradients.
+  /// `rule` computes each primitive's results from what stands for its operands; transformations give other rules. For
+  /// a detached node it is called without recording gradients.
   func evaluate<Value>(
     _ inputs: [Value], constant: (Tensor) -> Value, _ rule: (Primitive, [Value], Node) throws -> [Value]
   ) throws -> [Value] {

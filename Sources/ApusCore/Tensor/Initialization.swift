@@ -9,7 +9,8 @@ extension Variable {
 }
 
 extension Tensor {
-  /// The result of a computation that cannot be done: traps with the error's text, or inside `checked` and traces records
-  /// the error and returns a poisoned tensor of the given type. For layers and composites that check their arguments.
+  /// The result of a computation that cannot be done: traps with the error's text, or inside `checked` and traces
+  /// records the error and returns a poisoned tensor of the given type. For layers and composites that check their
+  /// arguments.
   public static func failure(_ error: ApusError, as type: TensorType) -> Tensor { Dispatch.fail(error, type: type) }
 }

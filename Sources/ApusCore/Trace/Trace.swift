@@ -219,7 +219,8 @@ final class Trace: @unchecked Sendable {
 
   // MARK: Finishing
 
-  /// Closes the trace: ports in the order inputs, variables, gradients, captures → outputs, written variables, gradients.
+  /// Closes the trace: ports in the order inputs, variables, gradients, captures → outputs, written variables,
+  /// gradients.
   func finish(_ outputs: [(name: String, tensor: Tensor)]) throws -> CapturedGraph {
     var captured = graph
     let userInputs = graph.inputs.count

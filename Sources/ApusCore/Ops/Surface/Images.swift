@@ -82,8 +82,8 @@ extension Tensor {
   }
 
   /// The largest element of each window: [N, C, H, W] → [N, C, OH, OW] of the same dtype,
-  /// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1. The border counts as −∞, and NaN wins. The gradient goes
-  /// to the first of equal ones.
+  /// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1. The border counts as −∞, and NaN wins. The gradient
+  /// goes to the first of equal ones.
   ///
   /// ```swift
   /// images.maxPool2D(kernelSize: (2, 2))      // [N, C, 28, 28] → [N, C, 14, 14]

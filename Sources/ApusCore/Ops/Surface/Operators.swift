@@ -7,8 +7,8 @@ infix operator ** : ExponentiationPrecedence
 infix operator .&& : LogicalConjunctionPrecedence
 infix operator .|| : LogicalDisjunctionPrecedence
 
-/// Arithmetic, element by element. Operands broadcast as in NumPy and meet in one dtype as in PyTorch; a Swift number is
-/// weak: it takes the tensor's dtype unless it is of a higher category.
+/// Arithmetic, element by element. Operands broadcast as in NumPy and meet in one dtype as in PyTorch; a Swift number
+/// is weak: it takes the tensor's dtype unless it is of a higher category.
 ///
 /// ```swift
 /// Tensor([1, 2]) + Tensor([[10], [20]])     // int64[2, 2]
