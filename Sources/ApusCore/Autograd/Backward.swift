@@ -138,7 +138,8 @@ extension Primitive {
 }
 
 extension Tensor {
-  /// The gradient that ``backward(gradient:retainGraph:createGraph:)`` left on this leaf; nil before.
+  /// The gradient that ``backward(gradient:retainGraph:createGraph:)`` left on this leaf, of its shape; nil before, and
+  /// for every other tensor. Set nil to begin anew: gradients add up.
   public var gradient: Tensor? {
     get { node?.leaf?.gradient }
     nonmutating set { node?.leaf?.gradient = newValue }
@@ -151,8 +152,10 @@ extension Tensor {
   /// (x ** 3).backward()
   /// x.gradient            // 12
   /// ```
+  /// Error (gradient): it depends on no leaf, it has several elements and no `gradient` is given, or the values saved
+  /// for it were released by an earlier `backward`. A `gradient` of another shape: error (shape).
   /// - Parameters:
-  ///   - gradient: dL/d(self), of this tensor's shape; 1 for a scalar.
+  ///   - gradient: dL/d(self), of this tensor's shape; 1 for a tensor of one element.
   ///   - retainGraph: keep the saved values so that `backward` can run again.
   ///   - createGraph: record the derivative's own operations, for higher orders. Implies `retainGraph`.
   public func backward(gradient: Tensor? = nil, retainGraph: Bool = false, createGraph: Bool = false) {

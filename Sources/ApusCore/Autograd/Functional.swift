@@ -5,14 +5,18 @@
 /// gradient(at: Tensor(2.0)) { gradient(at: $0) { $0 ** 3 } }        // second derivative: 12
 /// ```
 /// - Parameters:
-///   - x: a floating-point tensor.
+///   - x: a floating-point tensor; others: error (gradient).
 ///   - f: the function; its result has one element, otherwise error (gradient).
-/// - Returns: df/dx, of `x`'s shape; zeros where f does not depend on it.
+/// - Returns: df/dx, of `x`'s dtype and shape; zeros where f does not depend on it.
 public func gradient(at x: Tensor, _ f: (Tensor) throws -> Tensor) rethrows -> Tensor {
   try valueAndGradient(at: x, f).gradient
 }
 
-/// The gradients of a scalar-valued function of two tensors.
+/// The gradients of a scalar-valued function of two tensors, one of each one's shape.
+///
+/// ```swift
+/// let (dx, dy) = gradient(at: Tensor(2.0), Tensor(3.0)) { x, y in x * y }      // 3, 2
+/// ```
 public func gradient(
   at x: Tensor, _ y: Tensor, _ f: (Tensor, Tensor) throws -> Tensor
 ) rethrows -> (Tensor, Tensor) {
@@ -20,7 +24,12 @@ public func gradient(
   return (gradients[0], gradients[1])
 }
 
-/// The value and the gradient of a scalar-valued function.
+/// The value and the gradient of a scalar-valued function, from one run of it.
+///
+/// ```swift
+/// let (y, dx) = valueAndGradient(at: Tensor(2.0)) { $0 ** 3 }      // 8, 12
+/// ```
+/// - Returns: f(x) and df/dx, as ``gradient(at:_:)`` gives it.
 public func valueAndGradient(
   at x: Tensor, _ f: (Tensor) throws -> Tensor
 ) rethrows -> (value: Tensor, gradient: Tensor) {
@@ -28,7 +37,12 @@ public func valueAndGradient(
   return (value, gradients[0])
 }
 
-/// The value and the gradients of a scalar-valued function of several tensors.
+/// The value and the gradients of a scalar-valued function of several tensors, from one run of it.
+///
+/// - Parameters:
+///   - inputs: floating-point tensors.
+///   - f: the function; it is given tensors with the inputs' values, in order. Its result has one element.
+/// - Returns: f's value, and a gradient of each input's shape, zeros where f does not depend on it.
 public func valueAndGradients(
   at inputs: [Tensor], _ f: ([Tensor]) throws -> Tensor
 ) rethrows -> (value: Tensor, gradients: [Tensor]) {
@@ -72,6 +86,7 @@ extension Autograd {
 public struct GradientTape: Sendable {
   /// Record the gradients' own operations too, for higher orders.
   public var createGraph: Bool
+  /// A tape; by default its gradients are not themselves recorded.
   public init(createGraph: Bool = false) { self.createGraph = createGraph }
 
   /// Runs `f` on a watched `x`.
@@ -81,6 +96,8 @@ public struct GradientTape: Sendable {
     return (value, gradients[0])
   }
 
+  /// Runs `f` on watched inputs.
+  /// - Returns: f's value and a gradient of each input's shape.
   public func watch(_ inputs: [Tensor], _ f: ([Tensor]) throws -> Tensor) rethrows -> (Tensor, [Tensor]) {
     let create = createGraph
     return try ExecutionContext.with({ $0.gradientLevel += create ? 1 : 0 }) { try valueAndGradients(at: inputs, f) }
@@ -89,6 +106,9 @@ public struct GradientTape: Sendable {
 
 /// Forward mode: the value of `f` and its directional derivative (Jacobian-vector product) along `tangent`.
 ///
+/// ```swift
+/// try jvp(at: Tensor(2.0), tangent: Tensor(1.0)) { $0 ** 3 }      // value 8, tangent 12
+/// ```
 /// - Parameters:
 ///   - x: the point.
 ///   - tangent: the direction, of `x`'s dtype and shape.

@@ -16,6 +16,7 @@ public protocol CompilingEngine: Engine {
 }
 
 extension CompilingEngine {
+  /// Compiles a graph of this one operation, unless it has been, and runs it.
   public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
     var operands = inputs
     return try singleOperations.executable(primitive, inputs.map(\.type), on: self).run(&operands, donated: [])
@@ -31,6 +32,7 @@ public final class SingleOperations: Sendable {
   private static let capacity = 4096
   private let executables = Mutex<[Key: any Executable]>([:])
 
+  /// None compiled yet.
   public init() {}
 
   /// How many operations are compiled.

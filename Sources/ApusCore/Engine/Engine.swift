@@ -2,10 +2,16 @@ import CApus
 
 /// What runs primitives: replaceable, and the same to everything above it.
 ///
-/// An engine needs ``execute(_:_:outputs:)``; the rest has defaults. Eager operations whose operands are views or
-/// whose shapes need broadcasting arrive with equal shapes and strided (possibly stride-0) storages.
+/// An engine needs a name, its devices and ``execute(_:_:outputs:)``; the rest has defaults. Eager operations whose
+/// operands are views or whose shapes need broadcasting arrive with equal shapes and strided (possibly stride-0)
+/// storages. It is called from any thread, several at a time.
+/// ```swift
+/// let y = withEngine(myEngine) { x.matmul(w) }
+/// ```
 public protocol Engine: AnyObject, Sendable {
+  /// A short name, `reference`.
   var name: String { get }
+  /// What it computes on.
   var devices: [Device] { get }
   /// What it runs on, for people: instruction sets, threads, libraries.
   var summary: String { get }
@@ -14,14 +20,16 @@ public protocol Engine: AnyObject, Sendable {
   /// - Throws: ``ApusError`` for what only values show (an index out of range) or memory that can't be had.
   func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage]
 
-  /// The short way for one- and two-operand element-wise primitives; nil: take the long one.
-  /// `reuse` is one of the operands, uniquely held by the caller, whose memory may take the result.
+  /// The short way for element-wise primitives of one operand; nil: take the long one.
+  /// `reuse`: the operand is uniquely held by the caller, and its memory may take the result.
   func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage?
+  /// The same for two operands of equal type; `reuse` says which one's memory may take the result, if any.
   func executeBinary(
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage?
 
   /// Prepares a graph for repeated running. Its sizes are all known: symbolic ones are resolved before.
+  /// - Throws: ``ApusError`` for what it can't run.
   func compile(_ graph: Graph) throws -> any Executable
 }
 
@@ -30,23 +38,30 @@ public enum ReusableOperand: Sendable { case none, first, second }
 
 /// A graph made ready by an engine. Runs may overlap, each with its own arena.
 public protocol Executable: AnyObject, Sendable {
+  /// Runs the graph.
+  ///
   /// - Parameters:
   ///   - inputs: one storage for each input of the graph, in order; unchanged when it throws.
   ///   - donated: indices of inputs whose memory may be overwritten if nothing else holds them
   ///     (`isKnownUniquelyReferenced(&inputs[i])`). An engine writes them only once nothing that can fail remains.
   /// - Returns: one storage for each output of the graph, in order.
+  /// - Throws: ``ApusError`` for what only values show, or memory that can't be had.
   func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage]
 }
 
 extension Engine {
+  /// The name alone.
   public var summary: String { name }
+  /// Takes the long way.
   public func executeUnary(_ primitive: Primitive, _ x: Storage, output: TensorType, reuse: Bool) throws -> Storage? {
     nil
   }
+  /// Takes the long way.
   public func executeBinary(
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage? { nil }
 
+  /// Runs the graph node by node: an ``InterpretedExecutable``.
   public func compile(_ graph: Graph) throws -> any Executable { InterpretedExecutable(graph, engine: self) }
 }
 
@@ -66,6 +81,10 @@ public enum Engines {
 }
 
 /// Runs `body` with eager operations and compilations on `engine`.
+///
+/// ```swift
+/// let slowly = withEngine(ReferenceEngine.shared) { x.matmul(y) }
+/// ```
 public func withEngine<R>(_ engine: any Engine, _ body: () throws -> R) rethrows -> R {
   try ExecutionContext.with({ $0.engine = engine }, body)
 }

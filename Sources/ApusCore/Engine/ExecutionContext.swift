@@ -56,18 +56,22 @@ final class ExecutionContext {
   static var recordsGradients: Bool { current?.gradientEnabled ?? true }
 }
 
-/// Whether operations run at once on the embedded engine and nothing watches each of them: no trace, no `checked` block,
-/// no anomaly mode.
+/// Whether operations run at once on the embedded engine and nothing watches each of them: no trace, no `checked`
+/// block, no anomaly mode.
 package var operationsRunUnwatched: Bool { ExecutionContext.isEager }
 
 /// Runs `body` without recording operations for `backward` (`torch.no_grad`).
+///
+/// ```swift
+/// let accuracy = withoutGradients { (model(images).argMax(axis: -1) .== labels).mean() }
+/// ```
 public func withoutGradients<R>(_ body: () throws -> R) rethrows -> R {
   try ExecutionContext.with({ $0.gradientEnabled = false }, body)
 }
 
 /// Runs `body` checking every eager result: the first NaN or infinity that comes from finite operands is an error that
-/// names the operation and its line (`torch.autograd.detect_anomaly`). Compiled functions run eagerly meanwhile. Slow; for
-/// debugging.
+/// names the operation and its line (`torch.autograd.detect_anomaly`). Compiled functions run eagerly meanwhile. Slow;
+/// for debugging.
 public func detectingAnomalies<R>(_ body: () throws -> R) rethrows -> R {
   try ExecutionContext.with({ $0.detectsAnomalies = true }, body)
 }

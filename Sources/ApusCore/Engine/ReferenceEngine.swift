@@ -11,13 +11,18 @@
 /// let slowly = withEngine(ReferenceEngine.shared) { x.matmul(y) }
 /// ```
 public final class ReferenceEngine: Engine {
+  /// The only one: it has no state.
   public static let shared = ReferenceEngine()
 
+  /// `reference`.
   public let name = "reference"
+  /// The host alone.
   public let devices = [Device.cpu]
 
   private init() {}
 
+  /// Computes one primitive in `Double` and `Int64`. A user's primitive runs its own closure.
+  /// - Throws: ``ApusError`` for an index out of range, a dtype that a kernel is not defined on, or memory.
   public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
     if case .custom(let custom) = primitive {
       // Its closure is a user's: operations that fail in it must throw here, not trap.

@@ -1,26 +1,35 @@
 /// Names a value of one graph.
 public struct ValueID: Hashable, Codable, Sendable, CustomStringConvertible {
+  /// Its place in ``Graph/values``.
   public let index: Int
+  /// The value at a place of ``Graph/values``.
   public init(_ index: Int) { self.index = index }
   public var description: String { "%\(index)" }
 }
 
 /// What a graph's value may be. Today's primitives take and give tensors; importers need the others.
 public indirect enum ValueType: Hashable, Codable, Sendable {
+  /// A tensor.
   case tensor(TensorType)
+  /// Strings in a shape.
   case string(Shape)
+  /// Any number of values of one type.
   case sequence(ValueType)
+  /// A value or none.
   case optional(ValueType)
 
+  /// The tensor's type; nil for another kind of value.
   public var tensor: TensorType? { if case .tensor(let type) = self { type } else { nil } }
 }
 
 /// What a node computes.
 public indirect enum Operation: Hashable, Sendable {
+  /// One primitive.
   case primitive(Primitive)
   /// Several primitives that an engine runs as one kernel: made by passes, never by tracing.
   case fused(Fusion)
 
+  /// The primitive's name, or the fusion's.
   public var name: String {
     switch self {
     case .primitive(let primitive): primitive.name
@@ -31,10 +40,15 @@ public indirect enum Operation: Hashable, Sendable {
 
 /// A fused node: its body says what it computes, its kind how an engine may run it.
 public struct Fusion: Hashable, Sendable {
+  /// How an engine may run it: `elementwise` is made of element-wise primitives.
   public enum Kind: Hashable, Sendable { case elementwise }
+  /// How an engine may run it.
   public var kind: Kind
+  /// What it computes, as a graph over the node's operands.
   public var body: Graph
+  /// The names of what it is made of, `fused[add relu]`.
   public var name: String { "fused[" + body.nodes.map(\.operation.name).joined(separator: " ") + "]" }
+  /// A fusion; its node takes the body's inputs and gives its outputs, in order.
   public init(_ kind: Kind, body: Graph) {
     self.kind = kind
     self.body = body
@@ -45,13 +59,26 @@ public struct Fusion: Hashable, Sendable {
 ///
 /// Everything that is not eager is a graph: traces and importers make them, passes rewrite them, engines compile
 /// them, exporters and pictures read them. Dimensions are known or symbolic.
+/// ```swift
+/// var graph = Graph(name: "twice")
+/// let x = graph.addInput("x", TensorType(.float32, [4, 3]))
+/// let y = try graph.add(.add, [x, x])
+/// graph.addOutput("y", y[0])
+/// try graph([Tensor.ones([4, 3])])      // [float32[4, 3] of 2]
+/// ```
 public struct Graph: Sendable {
+  /// What is known of a value; who defines and who uses it, the nodes say.
   public struct Value: Hashable, Sendable {
+    /// What kind of value it is.
     public var type: ValueType
   }
+  /// One operation: values in, values out.
   public struct Node: Hashable, Sendable {
+    /// What it computes.
     public var operation: Operation
+    /// Its operands, in the operation's order.
     public var inputs: [ValueID]
+    /// Its results, which nothing else defines.
     public var outputs: [ValueID]
     /// Bodies of control flow.
     public var subgraphs: [Graph] = []
@@ -60,23 +87,34 @@ public struct Graph: Sendable {
     /// Whether no gradient flows through it: from `detached()` or `withoutGradients`.
     public var isDetached = false
 
+    /// The primitive it computes; nil for a fusion.
     public var primitive: Primitive? { if case .primitive(let p) = operation { p } else { nil } }
   }
+  /// A named input or output of the graph.
   public struct Port: Hashable, Codable, Sendable {
+    /// Unique among the graph's inputs, or outputs.
     public var name: String
+    /// The value it names.
     public var value: ValueID
   }
 
+  /// Shown in errors, logs and pictures.
   public var name: String
+  /// All values, of inputs, constants and nodes; a ``ValueID`` is an index into them.
   public internal(set) var values: [Value] = []
+  /// The operations, in an order in which they can run.
   public var nodes: [Node] = []
+  /// What a run is given, in order.
   public var inputs: [Port] = []
+  /// What a run returns, in order; a value may be several of them.
   public var outputs: [Port] = []
   /// Values known when the graph was made.
   public var constants: [ValueID: Tensor] = [:]
 
+  /// A graph without anything.
   public init(name: String = "main") { self.name = name }
 
+  /// What is known of a value; traps for an index it does not have.
   public subscript(id: ValueID) -> Value { values[id.index] }
   /// The type of a tensor value. Traps when it is another kind of value.
   public func type(_ id: ValueID) -> TensorType {
@@ -86,11 +124,14 @@ public struct Graph: Sendable {
 
   // MARK: Building
 
+  /// A value that nothing defines yet: as a port's, a constant's or a node's output it gets its definition.
   public mutating func makeValue(_ type: ValueType) -> ValueID {
     values.append(Value(type: type))
     return ValueID(values.count - 1)
   }
 
+  /// Adds a named input.
+  /// - Returns: the value that stands for what a run is given.
   @discardableResult
   public mutating func addInput(_ name: String, _ type: TensorType) -> ValueID {
     let id = makeValue(.tensor(type))
@@ -98,6 +139,7 @@ public struct Graph: Sendable {
     return id
   }
 
+  /// Adds a value that is known now.
   public mutating func addConstant(_ tensor: Tensor) -> ValueID {
     let id = makeValue(.tensor(tensor.type))
     constants[id] = tensor
@@ -105,6 +147,11 @@ public struct Graph: Sendable {
   }
 
   /// Appends a node.
+  /// - Parameters:
+  ///   - primitive: what it computes.
+  ///   - operands: values defined before.
+  ///   - scope: the module path shown in pictures.
+  /// - Returns: the primitive's results, of the types that its rule infers.
   /// - Throws: ``ApusError`` when the operands don't fit the primitive.
   @discardableResult
   public mutating func add(_ primitive: Primitive, _ operands: [ValueID], scope: String = "") throws -> [ValueID] {
@@ -125,11 +172,14 @@ public struct Graph: Sendable {
     return outputs
   }
 
+  /// Names a value as an output, after those there are.
   public mutating func addOutput(_ name: String, _ value: ValueID) { outputs.append(Port(name: name, value: value)) }
 
   // MARK: Asking
 
+  /// The types of the inputs, in order; traps where one is not a tensor.
   public var inputTypes: [TensorType] { inputs.map { type($0.value) } }
+  /// The types of the outputs, in order; traps where one is not a tensor.
   public var outputTypes: [TensorType] { outputs.map { type($0.value) } }
 
   /// Names of the symbolic sizes.
@@ -140,6 +190,7 @@ public struct Graph: Sendable {
       }
     }
   }
+  /// Whether every tensor's size is known.
   public var isStatic: Bool { values.allSatisfy { $0.type.tensor?.shape.isStatic ?? true } }
 
   /// How often each value is read, outputs of the graph included.
@@ -152,6 +203,8 @@ public struct Graph: Sendable {
 }
 
 extension Graph: Hashable {
+  /// Whether they have the same values, nodes and ports, and hold the same constants in memory. The graph's name does
+  /// not count.
   public static func == (a: Graph, b: Graph) -> Bool {
     a.values == b.values && a.nodes == b.nodes && a.inputs == b.inputs && a.outputs == b.outputs
       && a.constants.count == b.constants.count

@@ -31,8 +31,8 @@ extension CapturedGraph {
 extension Graph {
   /// Runs the graph on tensors through the public operations: eagerly, under a trace, or on the gradient tape.
   ///
-  /// `rule` computes each primitive's results from what stands for its operands; transformations give other rules. For a
-  /// detached node it is called without recording gradients.
+  /// `rule` computes each primitive's results from what stands for its operands; transformations give other rules. For
+  /// a detached node it is called without recording gradients.
   func evaluate<Value>(
     _ inputs: [Value], constant: (Tensor) -> Value, _ rule: (Primitive, [Value], Node) throws -> [Value]
   ) throws -> [Value] {
@@ -54,8 +54,12 @@ extension Graph {
     return outputs.compactMap { values[$0.value.index] }
   }
 
-  /// Runs the graph on tensors.
-  /// - Throws: ``ApusError`` when an operation fails.
+  /// Runs the graph on tensors, operation by operation: eagerly, inside a trace, and on the gradient tape.
+  ///
+  /// A graph with symbolic sizes is resolved first: ``resolved(_:)``.
+  /// - Parameter inputs: one for each input of the graph, in order.
+  /// - Returns: one tensor for each output, in order.
+  /// - Throws: ``ApusError`` when an operation fails or the number of inputs is another.
   public func callAsFunction(_ inputs: [Tensor]) throws -> [Tensor] {
     guard inputs.count == self.inputs.count else {
       throw ApusError(

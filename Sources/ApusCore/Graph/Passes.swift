@@ -1,14 +1,19 @@
 /// A rewriting of a graph into an equivalent one. Engines run a list of them before they plan.
 public protocol Pass: Sendable {
+  /// A short name, `dead-code`.
   var name: String { get }
+  /// - Returns: a graph with the same inputs and outputs.
+  /// - Throws: ``ApusError`` when something it computes fails.
   func run(_ graph: Graph) throws -> Graph
 }
 
 /// Drops nodes and constants whose values nothing reads. Inputs and outputs stay.
 public struct DeadCodeElimination: Pass {
   public let name = "dead-code"
+  /// The pass has no options.
   public init() {}
 
+  /// The graph without what nothing reads.
   public func run(_ graph: Graph) -> Graph {
     var isLive = [Bool](repeating: false, count: graph.values.count)
     for port in graph.outputs { isLive[port.value.index] = true }
@@ -28,6 +33,7 @@ public struct DeadCodeElimination: Pass {
 /// never the same node.
 public struct CommonSubexpressionElimination: Pass {
   public let name = "common-subexpressions"
+  /// The pass has no options.
   public init() {}
 
   private struct Key: Hashable {
@@ -35,6 +41,7 @@ public struct CommonSubexpressionElimination: Pass {
     var inputs: [ValueID]
   }
 
+  /// The graph with each such node once.
   public func run(_ graph: Graph) -> Graph {
     var result = graph
     var replacement: [ValueID: ValueID] = [:]
@@ -61,8 +68,11 @@ public struct ConstantFolding: Pass {
   /// Results above this many bytes stay nodes: a graph must not grow by folding.
   public var byteLimit: Int
 
+  /// Folds results of up to 64 KiB when no limit is given.
   public init(byteLimit: Int = 1 << 16) { self.byteLimit = byteLimit }
 
+  /// The graph with constants in place of such nodes.
+  /// - Throws: ``ApusError`` when one of them fails.
   public func run(_ graph: Graph) throws -> Graph {
     var result = graph
     result.nodes.removeAll()

@@ -190,7 +190,12 @@ extension Tensor {
 }
 
 /// Applies a primitive by hand: what engines' and passes' authors use. Users call the operations' own names.
-/// - Throws: ``ApusError`` when the operands don't fit.
+///
+/// ```swift
+/// try apply(.add, [x, y])[0]      // x + y, without promotion and broadcasting
+/// ```
+/// - Returns: the primitive's results.
+/// - Throws: ``ApusError`` when the operands don't fit, or the engine can't compute them.
 public func apply(_ primitive: Primitive, _ operands: [Tensor]) throws -> [Tensor] {
   try Dispatch.tryRun(primitive, operands)
 }

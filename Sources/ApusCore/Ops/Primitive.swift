@@ -4,57 +4,101 @@
 /// makes are boxed (`indirect`) so that a graph's nodes stay small.
 public enum Primitive: Hashable, Sendable {
   // Element-wise, one operand.
+  /// −x, |x|, −1/0/1, ⌊x⌋, ⌈x⌉, the nearest whole number (halves to even). The first three take integers too.
   case negate, abs, sign, floor, ceil, round
+  /// Of reals: eˣ, eˣ − 1, ln x, ln(1 + x), √x, 1/√x, sin, cos, tanh, erf, 1/(1 + e⁻ˣ); and max(x, 0), of integers too.
   case exp, expm1, log, log1p, sqrt, rsqrt, sin, cos, tanh, erf, sigmoid, relu
+  /// Bool to bool.
   case logicalNot
   // Element-wise, two operands of equal type.
+  /// Of integers and reals. Integers wrap and divide toward zero, by 0 to 0; `remainder` has the divisor's sign; NaN
+  /// wins in `maximum` and `minimum`.
   case add, subtract, multiply, divide, remainder, power, maximum, minimum
+  /// Bool to bool.
   case logicalAnd, logicalOr, logicalXor
+  /// Equal types to bool.
   case compare(Compare)
   /// Three operands: condition, then, else.
   case select
+  /// To another dtype.
   case cast(Cast)
   // From nothing.
+  /// One value everywhere.
   case full(Full)
+  /// 0, 1, 2, … along an axis.
   case iota(Iota)
+  /// The size of an axis, an int64 scalar.
   case dimension(Dimension)
   // Movement.
+  /// The same elements in order under another shape.
   case reshape(Reshape)
+  /// The axes in another order.
   case permute(Permute)
+  /// Sizes of 1 and missing leading axes repeated.
   case broadcast(Broadcast)
+  /// Every so many elements between two bounds of each axis.
   indirect case slice(Slice)
+  /// Two operands: x, and what replaces a slice of it.
   indirect case sliceUpdate(SliceUpdate)
+  /// One value around.
   indirect case pad(Pad)
+  /// The order along some axes reversed.
   case reverse(Reverse)
+  /// Any number of operands joined along an axis.
   case concatenate(Concatenate)
   // Reductions.
+  /// Σx along a set of axes.
   case sum(Sum)
+  /// Πx along a set of axes.
   case product(Product)
+  /// The largest along a set of axes.
   case max(Max)
+  /// The smallest along a set of axes.
   case min(Min)
+  /// The place of the largest along an axis, int64.
   case argMax(ArgMax)
+  /// The place of the smallest along an axis, int64.
   case argMin(ArgMin)
   // Indexing.
+  /// Two operands: x, indices. Slices of x at indices along an axis.
   case gather(Gather)
+  /// Two operands: updates, indices. The transpose of `gather`.
   case scatterAdd(ScatterAdd)
+  /// Two operands: x, indices. An element of x for each index.
   case gatherAlong(GatherAlong)
+  /// Two operands: updates, indices. The transpose of `gatherAlong`.
   case scatterAddAlong(ScatterAddAlong)
   // Opaque kernels.
+  /// […, m, k] · […, k, n] → […, m, n]: equal rank ≥ 2, leading axes and dtype.
   case matmul
+  /// Two operands: image, weight.
   indirect case convolution(Convolution)
+  /// Two operands: gradient, weight.
   indirect case convolutionInputGradient(ConvolutionInputGradient)
+  /// Two operands: image, gradient.
   indirect case convolutionWeightGradient(ConvolutionWeightGradient)
+  /// The largest of each window.
   indirect case maxPool(MaxPool)
+  /// Two operands: image, gradient.
   indirect case maxPoolGradient(MaxPoolGradient)
+  /// Two operands: image, what is taken at its maxima.
   indirect case maxPoolGather(MaxPoolGather)
+  /// The mean of each window.
   indirect case averagePool(AveragePool)
+  /// One operand: the gradient.
   indirect case averagePoolGradient(AveragePoolGradient)
+  /// exp(xᵢ) / Σ exp(xⱼ) along an axis.
   case softmax(Softmax)
+  /// Its logarithm.
   case logSoftmax(LogSoftmax)
+  /// Three operands: image, scale, shift. Three results: y, mean, variance.
   case batchNorm(BatchNorm)
+  /// Five operands: image, scale, mean, variance, gradient. Three results, one for each of `batchNorm`'s operands.
   case batchNormGradient(BatchNormGradient)
   // Random.
+  /// The state to values in [0, 1) and the next state.
   case randomUniform(RandomUniform)
+  /// The state to standard normal values and the next state.
   case randomNormal(RandomNormal)
   /// User-defined.
   case custom(CustomPrimitive)
@@ -135,5 +179,6 @@ public enum Primitive: Hashable, Sendable {
     }
   }
 
+  /// The definition's name, `matmul`.
   public var name: String { definition.name }
 }

@@ -2,6 +2,16 @@ extension Tensor {
   // MARK: From Swift values
 
   /// A scalar tensor. Without `dtype`, `Double` and `Float` make float32, `Int` makes int64, `Bool` makes bool.
+  ///
+  /// ```swift
+  /// Tensor(3)                                // int64[]
+  /// Tensor(2.0, requiresGradient: true)      // float32[], a leaf of the gradient tape
+  /// ```
+  /// - Parameters:
+  ///   - value: the only element.
+  ///   - dtype: of the tensor; for an integer one the value is truncated toward zero and saturates.
+  ///   - requiresGradient: whether it is a leaf whose ``gradient`` `backward` fills; on integers and bool: error
+  ///     (gradient).
   public init<S: TensorScalar>(_ value: S, dtype: DType? = nil, requiresGradient: Bool = false) {
     let wanted = dtype ?? S.defaultDType
     // Straight to memory: a scalar is made in every other line of research code. (uint64 has values no `Scalar` holds.)
@@ -11,25 +21,34 @@ extension Tensor {
     if requiresGradient { self = requiringGradient() }
   }
 
-  /// A vector.
+  /// A vector [n], converted to `dtype` as ``cast(to:)`` does.
+  ///
+  /// ```swift
+  /// Tensor([1, 2, 3])                    // int64[3]
+  /// Tensor([1.5, 2], dtype: .float64)    // float64[2]
+  /// ```
   public init<S: TensorScalar>(_ values: [S], dtype: DType? = nil, requiresGradient: Bool = false) {
     self = Tensor(values, shape: [values.count], dtype: dtype)
     if requiresGradient { self = requiringGradient() }
   }
 
-  /// A matrix from rows of equal length.
+  /// A matrix [m, n] from m rows of n elements. Rows of unequal length: error (shape).
+  ///
+  /// ```swift
+  /// Tensor([[1.0, 2.0], [3.0, 4.0]])     // float32[2, 2]
+  /// ```
   public init<S: TensorScalar>(_ rows: [[S]], dtype: DType? = nil, requiresGradient: Bool = false) {
     let inner: Shape = [rows.first?.count ?? 0]
     self.init(nested: rows, inner: inner, S.self, dtype, requiresGradient) { Tensor($0, dtype: dtype) }
   }
 
-  /// Rank 3, nested arrays of equal lengths.
+  /// Rank 3, nested arrays of equal lengths; others: error (shape).
   public init<S: TensorScalar>(_ values: [[[S]]], dtype: DType? = nil, requiresGradient: Bool = false) {
     let inner: Shape = [values.first?.count ?? 0, values.first?.first?.count ?? 0]
     self.init(nested: values, inner: inner, S.self, dtype, requiresGradient) { Tensor($0, dtype: dtype) }
   }
 
-  /// Rank 4, nested arrays of equal lengths.
+  /// Rank 4, nested arrays of equal lengths; others: error (shape).
   public init<S: TensorScalar>(_ values: [[[[S]]]], dtype: DType? = nil, requiresGradient: Bool = false) {
     let first = values.first
     let inner: Shape = [
@@ -56,7 +75,12 @@ extension Tensor {
     if requiresGradient { self = requiringGradient() }
   }
 
-  /// Row-major values in a shape. Whole numbers must fit an integer `dtype`; fractions are cut off, and saturate.
+  /// Row-major values in a shape. Another number of values than the shape has elements: error (shape). Whole numbers
+  /// that an integer `dtype` can't hold: error (argument); fractions are cut off, and saturate.
+  ///
+  /// ```swift
+  /// Tensor([1, 2, 3, 4, 5, 6], shape: [2, 3])      // [[1, 2, 3], [4, 5, 6]]
+  /// ```
   public init<S: TensorScalar>(_ values: [S], shape: Shape, dtype: DType? = nil) {
     let wanted = dtype ?? S.defaultDType
     guard shape.isStatic, shape.elementCount == values.count else {
@@ -87,7 +111,7 @@ extension Tensor {
   /// let x = try Tensor(bytes: values.span.bytes, type: TensorType(.float32, [2, 3]))
   /// ```
   /// A bool is true where its byte is not 0.
-  /// - Throws: ``ApusError`` when the count of bytes is not the type's.
+  /// - Throws: ``ApusError``: (argument) when the count of bytes is not the type's, (memory) when they can't be had.
   public init(bytes: RawSpan, type: TensorType) throws {
     let count = try type.byteCount()
     guard bytes.byteCount == count else {
@@ -119,7 +143,11 @@ extension Tensor {
 
   // MARK: Filled
 
-  /// A tensor of one repeated value.
+  /// A tensor of one repeated value, of the value's default dtype when none is given.
+  ///
+  /// ```swift
+  /// Tensor.full([2, 3], 0.5)      // float32[2, 3]
+  /// ```
   public static func full<S: TensorScalar>(_ shape: Shape, _ value: S, dtype: DType? = nil) -> Tensor {
     // uint64 has values no `Scalar` holds: one element, seen everywhere.
     if S.dtype == .uint64 { return Tensor(value, dtype: dtype).broadcast(to: shape) }
@@ -131,30 +159,45 @@ extension Tensor {
   static func filled(_ type: TensorType, _ value: Scalar) -> Tensor {
     Dispatch.run(.full(Full(value: value, type: type)), [])[0]
   }
+  /// Zeros; false where the dtype is bool.
   public static func zeros(_ shape: Shape, dtype: DType = .float32) -> Tensor {
     filled(TensorType(dtype, shape), .int(0))
   }
+  /// Ones; true where the dtype is bool.
   public static func ones(_ shape: Shape, dtype: DType = .float32) -> Tensor {
     filled(TensorType(dtype, shape), .int(1))
   }
+  /// Zeros of another tensor's dtype and shape. It requires no gradient.
   public static func zerosLike(_ other: Tensor) -> Tensor { filled(other.type, .int(0)) }
+  /// Ones of another tensor's dtype and shape. It requires no gradient.
   public static func onesLike(_ other: Tensor) -> Tensor { filled(other.type, .int(1)) }
+  /// One repeated value in another tensor's dtype and shape. It requires no gradient.
   public static func fullLike<S: TensorScalar>(_ other: Tensor, _ value: S) -> Tensor {
     full(other.shape, value, dtype: other.dtype)
   }
 
-  /// The identity matrix of n rows.
+  /// The identity matrix of n rows, [n, n].
   public static func eye(_ n: Int, dtype: DType = .float32) -> Tensor {
     let i = iota([n, n], axis: 0, dtype: .int64)
     return (i .== iota([n, n], axis: 1, dtype: .int64)).cast(to: dtype)
   }
 
-  /// 0, 1, 2, … along an axis.
+  /// 0, 1, 2, … along an axis, the same along the others.
+  ///
+  /// - Parameters:
+  ///   - shape: of the result, of rank 1 at least.
+  ///   - axis: the one that is counted along, in 0..<rank.
+  ///   - dtype: one with arithmetic, but not bool.
   public static func iota(_ shape: Shape, axis: Int = 0, dtype: DType = .int64) -> Tensor {
     Dispatch.run(.iota(Iota(type: TensorType(dtype, shape), axis: axis)), [])[0]
   }
 
-  /// `start`, `start + step`, … up to but not including `stop`.
+  /// `start`, `start + step`, … up to but not including `stop`. A step of 0: error (argument).
+  ///
+  /// ```swift
+  /// Tensor.arange(0, 10, step: 3)        // int64: [0, 3, 6, 9]
+  /// Tensor.arange(1.0, 0, step: -0.5)    // float32: [1, 0.5]
+  /// ```
   public static func arange<S: TensorScalar & Comparable & SignedNumeric>(
     _ start: S, _ stop: S, step: S = 1, dtype: DType? = nil
   ) -> Tensor {
@@ -183,7 +226,11 @@ extension Tensor {
   /// 0, 1, … `stop` − 1.
   public static func arange(_ stop: Int, dtype: DType = .int64) -> Tensor { arange(0, stop, dtype: dtype) }
 
-  /// `count` evenly spaced values from `start` to `stop`, both included.
+  /// `count` evenly spaced values from `start` to `stop`, both included; `start` alone for a count of 1.
+  ///
+  /// ```swift
+  /// Tensor.linspace(0, 1, count: 5)      // [0, 0.25, 0.5, 0.75, 1]
+  /// ```
   public static func linspace(_ start: Double, _ stop: Double, count: Int, dtype: DType = .float32) -> Tensor {
     let i = iota([count], dtype: .float64)
     guard count > 1 else { return (i + start).cast(to: dtype) }
@@ -194,8 +241,13 @@ extension Tensor {
 
   // MARK: Host reads
 
-  /// The elements in row-major order, converted to `S`. In `checked`, a failed tensor gives NaN, 0 or false for each (a
-  /// million at most); a symbolic one gives none.
+  /// The elements in row-major order, converted to `S` as ``cast(to:)`` does. In `checked`, a failed tensor gives NaN,
+  /// 0 or false for each (a million at most). While tracing a symbolic one has no values: error (trace), and none are
+  /// given.
+  ///
+  /// ```swift
+  /// Tensor([[1, 2], [3, 4]]).toArray(of: Int.self)      // [1, 2, 3, 4]
+  /// ```
   public func toArray<S: TensorScalar>(of: S.Type) -> [S] {
     func nothing() -> [S] {
       shape.isStatic ? Array(repeating: S.nothing, count: Swift.min(elementCount, 1_000_000)) : []
@@ -211,10 +263,16 @@ extension Tensor {
     }
   }
 
-  /// The elements as floats.
+  /// The elements in row-major order as floats; see ``toArray(of:)``.
   public func toArray() -> [Float] { toArray(of: Float.self) }
 
-  /// The only element. Traps (records in `checked`) unless there is exactly one.
+  /// The only element, converted to `S` as ``cast(to:)`` does; the tensor may have any rank.
+  ///
+  /// Unless there is exactly one: error (shape). While tracing there is no value: error (trace). Where such an error is
+  /// recorded, the result is NaN, 0 or false.
+  /// ```swift
+  /// Tensor([[7]]).item(as: Int.self)      // 7
+  /// ```
   public func item<S: TensorScalar>(as: S.Type) -> S {
     guard hostReadable("item") != nil else { return S.nothing }
     guard elementCount == 1 else {
@@ -225,6 +283,11 @@ extension Tensor {
     }
     return toArray(of: S.self)[0]
   }
+  /// The only element as a `Double`; see ``item(as:)``. An int64 beyond 2⁵³ is rounded.
+  ///
+  /// ```swift
+  /// let error = (prediction - target).squared().mean().item()
+  /// ```
   public func item() -> Double { item(as: Double.self) }
 
   private func hostReadable(_ what: String) -> Tensor? {
@@ -257,6 +320,8 @@ extension Tensor {
 
 /// Copies of strided host memory, where no engine is at hand.
 public enum HostCopy {
+  /// The same elements in plain, row-major memory of their own; opaque content is made plain first.
+  /// - Throws: ``ApusError``: (unsupported) for elements of less than a byte, (memory).
   public static func contiguous(_ source: Storage) throws -> Storage {
     guard source.dtype.bitWidth >= 8 else {
       throw ApusError(.unsupported, "elements of \(source.dtype) share bytes: they can't be copied one by one")

@@ -3,8 +3,8 @@
 #endif
 
 extension Tensor: CustomStringConvertible, CustomDebugStringConvertible {
-  /// The elements as NumPy's `str` shows an array: eight significant digits at most, aligned columns, `...` in the middle of
-  /// axes longer than six when there are more than 1,000 elements.
+  /// The elements as NumPy's `str` shows an array: eight significant digits at most, aligned columns, `...` in the
+  /// middle of axes longer than six when there are more than 1,000 elements.
   public var description: String {
     if isSymbolic { return "symbolic \(type)" }
     if isPoisoned { return "failed \(type)" }

@@ -5,6 +5,7 @@ import Synchronization
 ///
 /// The first plain access converts it once; see ``Storage``.
 public protocol OpaqueBuffer: AnyObject, Sendable {
+  /// Where the memory is.
   var device: Device { get }
   /// Writes the contiguous, row-major elements; `destination` holds exactly the tensor's byte count.
   func writePlain(to destination: UnsafeMutableRawBufferPointer) throws
@@ -23,9 +24,11 @@ struct SymbolicValue: Sendable {
 /// Memory is plain (strided host memory) or engine-opaque; strides mean something only for plain.
 /// This type and its pointers are for engines; tensors' users never see it.
 public final class Storage: @unchecked Sendable {
+  /// The elements' type.
   public let dtype: DType
   /// Row-major without gaps, from `offset` on.
   public let isContiguous: Bool
+  /// The dimensions, outermost first.
   public let shape: Shape
   /// In elements; meaningful for plain storage only.
   public let strides: InlineArray<8, Int>
@@ -119,13 +122,16 @@ public final class Storage: @unchecked Sendable {
     return apus_allocate(max(bytes, 1))
   }
 
+  /// ``dtype`` and ``shape`` as one.
   public var type: TensorType { TensorType(dtype, shape) }
 
   /// Whether it owns its memory, plain and whole, so that a unique holder may overwrite it.
   public var isReusable: Bool { isPlainOwner }
 
+  /// The engine's buffer; nil for other content.
   public var opaque: (any OpaqueBuffer)? { if case .opaque(let buffer, _) = content { buffer } else { nil } }
   var symbolic: SymbolicValue? { if case .symbolic(let value) = content { value } else { nil } }
+  /// Whether it has elements, plain or opaque: false for a graph's value and the result of a failed operation.
   public var isConcrete: Bool {
     switch content {
     case .plain, .opaque: true

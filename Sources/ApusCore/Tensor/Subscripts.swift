@@ -4,6 +4,7 @@ public enum TensorIndex: Hashable, Sendable {
   case at(Int)
   /// Half-open with a step; bounds beyond the axis are clipped and negative ones count from its end, as in Python.
   case range(start: Int?, stop: Int?, step: Int)
+  /// A new axis of size 1.
   case newAxis
   /// As many whole axes as the other indices leave over.
   case ellipsis
@@ -11,24 +12,34 @@ public enum TensorIndex: Hashable, Sendable {
 
 /// What may stand in a tensor's subscript: `Int`, ranges, `.all`, `.ellipsis`, `.newAxis`, `.range(start:stop:step:)`.
 public protocol TensorIndexing: Sendable {
+  /// What it means as an index.
   var tensorIndex: TensorIndex { get }
 }
 extension TensorIndex: TensorIndexing {
+  /// Itself.
   public var tensorIndex: TensorIndex { self }
 }
 extension TensorIndexing where Self == TensorIndex {
-  /// The whole axis.
+  /// The whole axis, `x[.all, 0]`. A symbolic size stays symbolic.
   public static var all: TensorIndex { .range(start: nil, stop: nil, step: 1) }
-  /// Every `step`-th position of the axis.
+  /// Every `step`-th position of the axis; a negative step walks from its end. 0: error (argument).
+  ///
+  /// ```swift
+  /// Tensor([1, 2, 3, 4, 5])[.every(2)]      // [1, 3, 5]
+  /// Tensor([1, 2, 3])[.every(-1)]           // [3, 2, 1]
+  /// ```
   public static func every(_ step: Int) -> TensorIndex { .range(start: nil, stop: nil, step: step) }
 }
 extension Int: TensorIndexing {
+  /// The position; the axis is dropped.
   public var tensorIndex: TensorIndex { .at(self) }
 }
 extension Range: TensorIndexing where Bound == Int {
+  /// From the lower bound up to, not including, the upper one.
   public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: upperBound, step: 1) }
 }
 extension ClosedRange: TensorIndexing where Bound == Int {
+  /// Both bounds included.
   public var tensorIndex: TensorIndex {
     .range(start: lowerBound, stop: stop(after: upperBound), step: 1)
   }
@@ -36,12 +47,15 @@ extension ClosedRange: TensorIndexing where Bound == Int {
 /// The bound after the last position: none after the axis's last, nor after the largest Int.
 private func stop(after last: Int) -> Int? { last == -1 || last == .max ? nil : last + 1 }
 extension PartialRangeFrom: TensorIndexing where Bound == Int {
+  /// From the bound to the axis's end.
   public var tensorIndex: TensorIndex { .range(start: lowerBound, stop: nil, step: 1) }
 }
 extension PartialRangeUpTo: TensorIndexing where Bound == Int {
+  /// From the axis's beginning up to, not including, the bound.
   public var tensorIndex: TensorIndex { .range(start: nil, stop: upperBound, step: 1) }
 }
 extension PartialRangeThrough: TensorIndexing where Bound == Int {
+  /// From the axis's beginning, the bound included.
   public var tensorIndex: TensorIndex { .range(start: nil, stop: stop(after: upperBound), step: 1) }
 }
 
@@ -146,34 +160,42 @@ struct SubscriptPlan {
 }
 
 extension Tensor {
-  /// Basic indexing, as NumPy's: positions, ranges, `.all`, `.ellipsis`, `.newAxis`.
+  /// Basic indexing, as NumPy's: positions, ranges, `.all`, `.ellipsis`, `.newAxis`; axes that are not named are whole.
   ///
-  /// Reading gives a view; writing is copy-on-write and stays on the gradient tape.
+  /// Reading gives a view; writing is copy-on-write and stays on the gradient tape. What is written is cast to this
+  /// tensor's dtype and broadcast.
   /// ```swift
-  /// x[0]                   // the first row
-  /// x[1..., .all, 2..<5]
-  /// x[.ellipsis, -1] = Tensor.zeros([3])
+  /// let x = Tensor.zeros([2, 3, 8])
+  /// x[0]                                        // float32[3, 8], the first row
+  /// x[1..., .all, 2..<5]                        // float32[1, 3, 3]
+  /// var y = x
+  /// y[.ellipsis, -1] = Tensor([1, 2, 3])        // the last of each row; x stays zeros
   /// ```
-  /// A position outside its axis or too many indices: error (argument). Up to five indices; an array takes more.
+  /// Negative positions count from the end. A position outside its axis or too many indices: error (argument); ranges
+  /// are clipped. In a trace a range fixes a symbolic size to today's. Up to five indices; an array takes more.
   // One a count: the compiler (6.3) crashes on a settable subscript over a parameter pack.
   public subscript<A: TensorIndexing>(_ i: A) -> Tensor {
     get { self[[i.tensorIndex]] }
     set { self[[i.tensorIndex]] = newValue }
   }
+  /// Two indices, as the subscript of one takes them.
   public subscript<A: TensorIndexing, B: TensorIndexing>(_ i: A, _ j: B) -> Tensor {
     get { self[[i.tensorIndex, j.tensorIndex]] }
     set { self[[i.tensorIndex, j.tensorIndex]] = newValue }
   }
+  /// Three indices, as the subscript of one takes them.
   public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing>(_ i: A, _ j: B, _ k: C) -> Tensor {
     get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] }
     set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex]] = newValue }
   }
+  /// Four indices, as the subscript of one takes them.
   public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing>(_ i: A, _ j: B, _ k: C,
     _ l: D
   ) -> Tensor {
     get { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] }
     set { self[[i.tensorIndex, j.tensorIndex, k.tensorIndex, l.tensorIndex]] = newValue }
   }
+  /// Five indices, as the subscript of one takes them.
   public subscript<A: TensorIndexing, B: TensorIndexing, C: TensorIndexing, D: TensorIndexing, E: TensorIndexing>(
     _ i: A, _ j: B, _ k: C, _ l: D, _ m: E
   ) -> Tensor {
@@ -182,6 +204,10 @@ extension Tensor {
   }
 
   /// The same with indices made at run time.
+  ///
+  /// ```swift
+  /// x[[.at(0), .range(start: nil, stop: nil, step: 2)]]      // every other column of the first row
+  /// ```
   public subscript(_ indices: [TensorIndex]) -> Tensor {
     get {
       do {

@@ -9,6 +9,7 @@
 /// let y = x * 0.5 + Tensor.ones([2])        // float32[2, 2]
 /// ```
 public struct Tensor: Sendable {
+  /// The elements' memory: for engines.
   public internal(set) var storage: Storage
   var node: Node?
   /// Which of its node's outputs it is.
@@ -24,13 +25,17 @@ public struct Tensor: Sendable {
   /// A tensor over what an engine computed.
   public init(storage: Storage) { self.init(storage, node: nil) }
 
+  /// The elements' type.
   public var dtype: DType { storage.dtype }
+  /// The dimensions, outermost first. In a trace, reading one as an `Int` fixes it; ``dimension(_:)`` does not.
   public var shape: Shape { storage.shape }
+  /// ``dtype`` and ``shape`` as one, `float32[32, 10]`.
   public var type: TensorType { storage.type }
+  /// The number of axes, 0 for a scalar.
   public var rank: Int { storage.shape.rank }
-  /// Number of elements.
+  /// Number of elements, 1 for a scalar. In a trace, symbolic sizes are thereby fixed.
   public var elementCount: Int { storage.shape.elementCount }
-  /// Dimension `i` (negative: from the end), which stays symbolic in a trace.
+  /// Dimension `i` (negative: from the end), which stays symbolic in a trace. No such axis: error (argument).
   public func dimension(_ i: Int) -> Dim {
     let axis = i < 0 ? i + rank : i
     guard axis >= 0, axis < rank else {
@@ -42,6 +47,7 @@ public struct Tensor: Sendable {
     }
     return shape.dim(axis)
   }
+  /// Where the elements are: a device whose engine keeps them in a buffer of its own, else ``Device/cpu``.
   public var device: Device { storage.opaque?.device ?? .cpu }
 
   /// Whether it is a value of a graph under construction.
@@ -50,7 +56,7 @@ public struct Tensor: Sendable {
   /// Whether operations on it are recorded for `backward`.
   public var requiresGradient: Bool { node != nil }
 
-  /// The same values, cut from the gradient tape.
+  /// The same values, cut from the gradient tape; no copy.
   public func detached() -> Tensor {
     guard isSymbolic, node != nil else { return Tensor(storage) }
     // The graph must show the cut: gradients may be taken through the whole graph later. The reshape costs nothing there.
@@ -60,7 +66,13 @@ public struct Tensor: Sendable {
   /// The same tensor without its node, for what nobody will differentiate through.
   var untracked: Tensor { Tensor(storage) }
 
-  /// The same values as a fresh leaf of the gradient tape.
+  /// The same values as a fresh leaf of the gradient tape. Other dtypes than floating-point ones: error (gradient).
+  ///
+  /// ```swift
+  /// let x = Tensor([1.0, 2.0]).requiringGradient()
+  /// (x * x).sum().backward()
+  /// x.gradient            // [2, 4]
+  /// ```
   /// - Returns: a tensor whose ``gradient`` `backward` fills.
   public func requiringGradient() -> Tensor {
     guard dtype.isFloatingPoint else {

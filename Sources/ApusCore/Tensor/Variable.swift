@@ -2,8 +2,14 @@ import Synchronization
 
 /// State that outlives one computation: parameters, running statistics, optimizer slots, random state.
 ///
-/// Reading ``value`` gives an immutable tensor; assigning replaces it. Inside a trace nothing is assigned: the trace keeps
-/// an overlay, and the compiled function reads and writes the variable each time it runs.
+/// Reading ``value`` gives an immutable tensor; assigning replaces it. Inside a trace nothing is assigned: the trace
+/// keeps an overlay, and the compiled function reads and writes the variable each time it runs. Reading and
+/// assigning are safe from any task.
+/// ```swift
+/// let steps = Buffer(Tensor(0))
+/// steps.value += 1
+/// steps.value            // 1
+/// ```
 public class Variable: @unchecked Sendable {
   private struct State {
     var value: Tensor?
@@ -18,7 +24,10 @@ public class Variable: @unchecked Sendable {
   /// Whether it has been given a value.
   public var isInitialized: Bool { state.withLock { $0.value != nil || $0.isUpdating } }
 
-  /// The current value. Traps (or records, in `checked`) when it has none yet.
+  /// The current value, which is on no gradient tape: what is assigned is detached. One of another shape may be
+  /// assigned.
+  ///
+  /// Read before it has one: error (argument). The result of a failed operation is not assigned: error (argument).
   public var value: Tensor {
     get {
       if let trace = ExecutionContext.current?.trace { return trace.read(self) }
@@ -91,18 +100,26 @@ public class Variable: @unchecked Sendable {
 }
 
 /// A variable that training changes by its gradient.
+///
+/// ```swift
+/// let weight = Parameter(Tensor.zeros([3]))
+/// (weight.tensor * Tensor([1.0, 2, 3])).sum().backward()
+/// weight.gradient            // [1, 2, 3]
+/// ```
 public final class Parameter: Variable, @unchecked Sendable {
   let slot = GradientSlot()
   private let leaf: Node
   private let trainable: Atomic<Bool>
 
+  /// - Parameter value: nil for a parameter whose shape is not known yet. Only floating-point ones get gradients.
   public override init(_ value: Tensor?) {
     leaf = Node(leaf: slot)
     trainable = Atomic(true)
     super.init(value)
   }
 
-  /// The value as a leaf of the gradient tape.
+  /// The value as a leaf of the gradient tape: what a model computes with. Frozen or not floating-point: the bare
+  /// value.
   public var tensor: Tensor {
     let value = value
     guard isTrainable, value.dtype.isFloatingPoint else { return value }
@@ -112,13 +129,14 @@ public final class Parameter: Variable, @unchecked Sendable {
   /// The leaf that gradients are collected at; nil while it is frozen.
   var trackedLeaf: Node? { isTrainable ? leaf : nil }
 
-  /// The gradient `backward` accumulated; nil before, and after an optimizer's `zeroGradients`.
+  /// The gradient `backward` accumulated, of the value's shape; nil before, and after an optimizer's `zeroGradients`.
   public var gradient: Tensor? {
     get { slot.gradient }
     set { slot.gradient = newValue }
   }
 
-  /// Whether gradients are computed for it (`requires_grad`, Keras' `trainable`).
+  /// Whether gradients are computed for it (`requires_grad`, Keras' `trainable`). A compiled function is traced anew
+  /// when it changes.
   public var isTrainable: Bool {
     get {
       let value = trainable.load(ordering: .relaxed)

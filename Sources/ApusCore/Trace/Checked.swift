@@ -16,8 +16,9 @@ final class ErrorRecorder {
     if first == nil { first = UserFrame.locating(error, otherwise: location) }
   }
 
-  /// Ends loops that a failed condition keeps running: at the limit everything fails, and reads as NaN, 0 or false. A loop
-  /// that goes on with those can't be left from here. As it would never end, the process does, with the first error.
+  /// Ends loops that a failed condition keeps running: at the limit everything fails, and reads as NaN, 0 or false. A
+  /// loop that goes on with those can't be left from here. As it would never end, the process does, with the first
+  /// error.
   func countOperation() throws {
     operations += 1
     guard operations > operationLimit else { return }

@@ -85,7 +85,8 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
 ///
 /// - Parameters:
 ///   - inputs: shapes of the tensor arguments in order, with names for sizes that vary: `[["batch", 784], ["batch"]]`
-///     is traced once for all batch sizes. Known sizes may be given as 0 to mean "whatever comes". nil: all sizes fixed.
+///     is traced once for all batch sizes. Known sizes may be given as 0 to mean "whatever comes". nil: all sizes
+///     fixed.
 ///   - name: shown in errors, logs and graphs.
 ///   - body: the function. Its arguments and its result are tensors, or structures of them (``TensorStructure``).
 public func compiled<each Input: TensorStructure, Output: TensorStructure>(

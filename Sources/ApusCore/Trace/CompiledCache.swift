@@ -2,6 +2,7 @@ import Synchronization
 
 /// The traces of one compiled function, by signature.
 public final class CompiledCache: @unchecked Sendable {
+  /// The function's name, shown in errors, logs and graphs.
   public let name: String
   let specs: [Shape?]
   /// Runs the body eagerly instead, for debugging: prints, anomaly mode and breakpoints see every operation.
@@ -69,6 +70,7 @@ public final class CompiledCache: @unchecked Sendable {
     self.specs = specs
   }
 
+  /// How often the function has been traced.
   public var traceCount: Int { traces.load(ordering: .relaxed) }
 
   /// The types a trace is made for, with symbolic sizes where the specification names them, and those sizes today.

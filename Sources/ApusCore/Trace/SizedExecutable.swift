@@ -53,6 +53,7 @@ public final class InterpretedExecutable: Executable {
   /// Values whose last use is at each node.
   private let releases: [[ValueID]]
 
+  /// Runs a static graph on an engine's ``Engine/execute(_:_:outputs:)``.
   public init(_ graph: Graph, engine: any Engine) {
     self.graph = graph
     self.engine = engine
@@ -64,6 +65,7 @@ public final class InterpretedExecutable: Executable {
     self.releases = releases
   }
 
+  /// Runs the graph; donated inputs are left as they are.
   public func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage] {
     try run(inputs)
   }

@@ -1,6 +1,17 @@
 /// A value made of tensors that a compiled function can take or return: a tensor, an array, a dictionary, an optional.
 ///
-/// Numbers, Booleans and strings may be arguments too: they are part of the signature, and each new value is traced anew.
+/// Numbers, Booleans and strings may be arguments too: they are part of the signature, and each new value is traced
+/// anew.
+/// ```swift
+/// struct Batch: TensorStructure {
+///   var images: Tensor, labels: Tensor
+///   func collect(into tensors: inout [Tensor]) { tensors += [images, labels] }
+///   func rebuilt(from tensors: inout ArraySlice<Tensor>) -> Batch {
+///     Batch(images: tensors.removeFirst(), labels: tensors.removeFirst())
+///   }
+///   func describeStructure(into text: inout String) {}
+/// }
+/// ```
 public protocol TensorStructure: Sendable {
   /// Appends the tensors in a fixed order.
   func collect(into tensors: inout [Tensor])
@@ -10,12 +21,14 @@ public protocol TensorStructure: Sendable {
   func describeStructure(into text: inout String)
 }
 
+/// One tensor.
 extension Tensor: TensorStructure {
   public func collect(into tensors: inout [Tensor]) { tensors.append(self) }
   public func rebuilt(from tensors: inout ArraySlice<Tensor>) -> Tensor { tensors.removeFirst() }
   public func describeStructure(into text: inout String) {}
 }
 
+/// Its elements in order; their number is part of the signature.
 extension Array: TensorStructure where Element: TensorStructure {
   public func collect(into tensors: inout [Tensor]) { for element in self { element.collect(into: &tensors) } }
   public func rebuilt(from tensors: inout ArraySlice<Tensor>) -> [Element] { map { $0.rebuilt(from: &tensors) } }
@@ -26,6 +39,7 @@ extension Array: TensorStructure where Element: TensorStructure {
   }
 }
 
+/// Its values in the order of their keys; the keys are part of the signature.
 extension Dictionary: TensorStructure where Key == String, Value: TensorStructure {
   public func collect(into tensors: inout [Tensor]) {
     for key in keys.sorted() { self[key]?.collect(into: &tensors) }
@@ -45,6 +59,7 @@ extension Dictionary: TensorStructure where Key == String, Value: TensorStructur
   }
 }
 
+/// The value if there is one; whether there is one is part of the signature.
 extension Optional: TensorStructure where Wrapped: TensorStructure {
   public func collect(into tensors: inout [Tensor]) { self?.collect(into: &tensors) }
   public func rebuilt(from tensors: inout ArraySlice<Tensor>) -> Wrapped? { map { $0.rebuilt(from: &tensors) } }
@@ -57,21 +72,25 @@ extension Optional: TensorStructure where Wrapped: TensorStructure {
 extension TensorStructure where Self: CustomStringConvertible {
   fileprivate func describePlain(into text: inout String) { text += "\(self);" }
 }
+/// A plain value: part of the signature.
 extension Int: TensorStructure {
   public func collect(into tensors: inout [Tensor]) {}
   public func rebuilt(from tensors: inout ArraySlice<Tensor>) -> Int { self }
   public func describeStructure(into text: inout String) { describePlain(into: &text) }
 }
+/// A plain value: part of the signature.
 extension Double: TensorStructure {
   public func collect(into tensors: inout [Tensor]) {}
   public func rebuilt(from tensors: inout ArraySlice<Tensor>) -> Double { self }
   public func describeStructure(into text: inout String) { describePlain(into: &text) }
 }
+/// A plain value: part of the signature.
 extension Bool: TensorStructure {
   public func collect(into tensors: inout [Tensor]) {}
   public func rebuilt(from tensors: inout ArraySlice<Tensor>) -> Bool { self }
   public func describeStructure(into text: inout String) { describePlain(into: &text) }
 }
+/// A plain value: part of the signature.
 extension String: TensorStructure {
   public func collect(into tensors: inout [Tensor]) {}
   public func rebuilt(from tensors: inout ArraySlice<Tensor>) -> String { self }

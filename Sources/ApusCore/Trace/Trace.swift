@@ -219,7 +219,8 @@ final class Trace: @unchecked Sendable {
 
   // MARK: Finishing
 
-  /// Closes the trace: ports in the order inputs, variables, gradients, captures → outputs, written variables, gradients.
+  /// Closes the trace: ports in the order inputs, variables, gradients, captures → outputs, written variables,
+  /// gradients.
   func finish(_ outputs: [(name: String, tensor: Tensor)]) throws -> CapturedGraph {
     var captured = graph
     let userInputs = graph.inputs.count
@@ -326,13 +327,17 @@ extension CapturedGraph {
 }
 
 /// Runs `body` outside the current trace: what it computes is computed now. Layers whose sizes are inferred make their
-/// parameters so.
+/// parameters so. Without a trace it just runs `body`.
 public func outsideTrace<R>(_ body: () throws -> R) rethrows -> R {
   guard ExecutionContext.current?.trace != nil else { return try body() }
   return try ExecutionContext.with({ $0.trace = nil }, body)
 }
 
 /// Names the operations of `body` in graphs and pictures; nested names are joined with dots. Free when not tracing.
+///
+/// ```swift
+/// withScope("encoder") { withScope("attention") { … } }      // encoder.attention
+/// ```
 @inline(__always)
 public func withScope<R>(_ name: @autoclosure () -> String, _ body: () throws -> R) rethrows -> R {
   guard let trace = ExecutionContext.current?.trace else { return try body() }
@@ -345,8 +350,10 @@ public func withScope<R>(_ name: @autoclosure () -> String, _ body: () throws ->
 /// the graph valid for that value only.
 public final class Mode: Sendable {
   private let flag: Atomic<Bool>
+  /// A flag and its first value.
   public init(_ value: Bool) { flag = Atomic(value) }
 
+  /// The flag now. Read inside a trace, it makes the graph valid for this value only.
   public var value: Bool {
     get {
       let value = flag.load(ordering: .relaxed)

@@ -2,6 +2,7 @@
 ///
 /// Operators trap with ``description``; `checked`, traces, import and serving throw the same value instead.
 public struct ApusError: Error, Hashable, Sendable {
+  /// What kind of thing went wrong: what a handler may decide by.
   public enum Kind: Hashable, Sendable {
     /// Shapes that do not fit each other or the operation.
     case shape
@@ -21,7 +22,9 @@ public struct ApusError: Error, Hashable, Sendable {
     case unsupported
   }
 
+  /// What kind of thing went wrong.
   public var kind: Kind
+  /// What is wrong and what would have fit, in words.
   public var message: String
   /// The operation, `add` or `convolution`.
   public var operation: String?
@@ -30,6 +33,7 @@ public struct ApusError: Error, Hashable, Sendable {
   /// `file:line` of the user's call where it is known.
   public var location: String?
 
+  /// An error; `operands` are kept as text.
   public init(
     _ kind: Kind, _ message: String, operation: String? = nil, operands: [TensorType] = [], location: String? = nil
   ) {
@@ -51,6 +55,7 @@ public struct ApusError: Error, Hashable, Sendable {
 }
 
 extension ApusError: CustomStringConvertible {
+  /// `operation(operands): message [location]`, without what is not known.
   public var description: String {
     var text = ""
     if let operation { text = "\(operation)(\(operands.joined(separator: ", "))): " }

@@ -3,9 +3,13 @@
 /// Raw values are stable: packages store them and the C kernels use the same codes. Arithmetic is defined for
 /// ``bool``, ``uint8``, ``int32``, ``int64``, ``float32`` and ``float64``; the others can be stored, moved and cast.
 public enum DType: UInt8, Hashable, Codable, Sendable, BitwiseCopyable, CaseIterable {
+  /// A truth value, one byte.
   case bool = 0
+  /// Whole numbers of so many bits; the signed ones in two's complement.
   case uint8, int8, int16, uint16, int32, uint32, int64, uint64
+  /// IEEE 754's binary16, 32 and 64; bfloat16 is the upper half of a float32.
   case float16, bfloat16, float32, float64
+  /// Two float32 or two float64: the real part, then the imaginary one.
   case complex64, complex128
   /// Four-bit integers, two an octet, low nibble first.
   case int4, uint4
@@ -30,16 +34,19 @@ public enum DType: UInt8, Hashable, Codable, Sendable, BitwiseCopyable, CaseIter
     return overflow || bits > Int.max - 7 ? nil : (bits + 7) / 8
   }
 
+  /// Whether it is a real type, of any width.
   public var isFloatingPoint: Bool {
     switch self {
     case .float16, .bfloat16, .float32, .float64, .float8e4m3fn, .float8e5m2: true
     default: false
     }
   }
+  /// Whether it is ``complex64`` or ``complex128``.
   public var isComplex: Bool { self == .complex64 || self == .complex128 }
+  /// Whether it is a whole-number type, signed or not; bool is none.
   public var isInteger: Bool { !isFloatingPoint && !isComplex && self != .bool }
 
-  /// Whether the arithmetic primitives are defined on it.
+  /// Whether the arithmetic primitives are defined on it: bool, uint8, int32, int64, float32 and float64.
   public var hasArithmetic: Bool {
     switch self {
     case .bool, .uint8, .int32, .int64, .float32, .float64: true
@@ -52,6 +59,11 @@ public enum DType: UInt8, Hashable, Codable, Sendable, BitwiseCopyable, CaseIter
 
   /// The common type of two strong operands, as `torch.promote_types` gives it.
   /// https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc
+  ///
+  /// ```swift
+  /// DType.promote(.int64, .float32)      // float32
+  /// DType.promote(.uint8, .int8)         // int16
+  /// ```
   public static func promote(_ a: DType, _ b: DType) -> DType {
     if a == b { return a }
     let (low, high) = a.category < b.category ? (a, b) : (b, a)

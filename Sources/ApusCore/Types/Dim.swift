@@ -21,21 +21,28 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
     raw = max(size, 0)
   }
 
-  /// A named, symbolic size.
+  /// A named, symbolic size; equal names are equal sizes.
   public static func symbol(_ name: String) -> Dim { DimTable.shared.intern(DimExpression(atom: .symbol(name))) }
 
   /// The size when it is known.
   public var value: Int? { raw >= 0 ? raw : nil }
+  /// Whether it is a number.
   public var isKnown: Bool { raw >= 0 }
 
   var expression: DimExpression { raw >= 0 ? DimExpression(constant: raw) : DimTable.shared[raw] }
 
-  /// Names the expression depends on.
+  /// Names the expression depends on; none when it is known.
   public var symbols: Set<String> { raw >= 0 ? [] : expression.symbols }
 
   /// The size under an assignment of names; nil when a name is missing.
+  ///
+  /// ```swift
+  /// let n: Dim = "n"
+  /// (n * 2 + 1).resolved(["n": 4])      // 9
+  /// ```
   public func resolved(_ sizes: [String: Int]) -> Int? { raw >= 0 ? raw : expression.evaluate(sizes) }
 
+  /// The sum; of known sizes at most `Int.max`.
   public static func + (a: Dim, b: Dim) -> Dim {
     if a.raw >= 0, b.raw >= 0 {
       let (sum, overflow) = a.raw.addingReportingOverflow(b.raw)
@@ -43,10 +50,12 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
     }
     return DimTable.shared.intern(a.expression.adding(b.expression, scale: 1))
   }
+  /// The difference. A negative number: error (shape).
   public static func - (a: Dim, b: Dim) -> Dim {
     if a.raw >= 0, b.raw >= 0 { return Dim(a.raw - b.raw) }
     return DimTable.shared.intern(a.expression.adding(b.expression, scale: -1))
   }
+  /// The product; of known sizes at most `Int.max`.
   public static func * (a: Dim, b: Dim) -> Dim {
     if a.raw >= 0, b.raw >= 0 {
       let (product, overflow) = a.raw.multipliedReportingOverflow(by: b.raw)
@@ -59,21 +68,29 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
     if a.raw >= 0, b.raw > 0 { return Dim(raw: a.raw / b.raw) }
     return DimTable.shared.intern(a.expression.divided(by: b.expression))
   }
+  /// The sum with a number, which may be negative.
   public static func + (a: Dim, b: Int) -> Dim {
     b >= 0 ? a + Dim(raw: b) : a - Dim(raw: -b)
   }
+  /// The difference with a number.
   public static func - (a: Dim, b: Int) -> Dim { a + -b }
+  /// The product with a number ≥ 0.
   public static func * (a: Dim, b: Int) -> Dim { a * Dim(b) }
+  /// Division by a number > 0, rounded down.
   public static func / (a: Dim, b: Int) -> Dim { a / Dim(b) }
 }
 
 extension Dim: ExpressibleByIntegerLiteral, ExpressibleByStringLiteral, CustomStringConvertible {
+  /// A known size, `let n: Dim = 3`.
   public init(integerLiteral value: Int) { self.init(value) }
+  /// A symbolic size, `let n: Dim = "batch"`.
   public init(stringLiteral value: String) { self = .symbol(value) }
   public var description: String { raw >= 0 ? "\(raw)" : expression.description }
 }
 
 extension Dim: Codable {
+  /// Decodes a number or an expression.
+  /// - Throws: `DecodingError` for a negative number.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let expression =

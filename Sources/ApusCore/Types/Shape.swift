@@ -27,6 +27,7 @@ public struct Shape: Sendable, BitwiseCopyable {
     for size in dimensions { append(Dim(size)) }
   }
 
+  /// From dimensions that may be symbolic. A ninth one is an error (shape).
   public init(dims: some Sequence<Dim>) {
     self.init()
     for d in dims { append(d) }
@@ -40,7 +41,7 @@ public struct Shape: Sendable, BitwiseCopyable {
   /// A scalar has rank 0, a vector 1, a matrix 2.
   public var rank: Int { length }
 
-  /// The dimension as it is, symbolic ones included.
+  /// The dimension as it is, symbolic ones included; `i` is in 0..<rank. Others: error (argument).
   public func dim(_ i: Int) -> Dim {
     guard i >= 0 && i < length else { return missing(i) }
     return Dim(raw: raw[i])
@@ -57,6 +58,7 @@ public struct Shape: Sendable, BitwiseCopyable {
     raw[i] = dim.raw
   }
 
+  /// Adds an innermost dimension. A ninth: error (shape).
   public mutating func append(_ dim: Dim) {
     guard length < Self.maximumRank else {
       return Dispatch.report(ApusError(.shape, "a shape has at most \(Self.maximumRank) dimensions"))
@@ -65,6 +67,7 @@ public struct Shape: Sendable, BitwiseCopyable {
     length += 1
   }
 
+  /// The dimensions as they are, symbolic ones included.
   public var dims: [Dim] { (0..<length).map { Dim(raw: raw[$0]) } }
 
   /// Whether no dimension is symbolic.
@@ -73,7 +76,8 @@ public struct Shape: Sendable, BitwiseCopyable {
     return true
   }
 
-  /// Number of elements: the product of the dimensions, 1 for a scalar. Saturates at `Int.max`.
+  /// Number of elements: the product of the dimensions, 1 for a scalar. Saturates at `Int.max`. In a trace, symbolic
+  /// dimensions are thereby fixed.
   public var elementCount: Int {
     var product = 1
     for i in 0..<length {
@@ -114,8 +118,13 @@ public struct Shape: Sendable, BitwiseCopyable {
     return result
   }
 
-  /// NumPy broadcasting of two shapes: aligned at the right, a 1 stretches. nil when they don't fit.
-  /// https://numpy.org/doc/stable/user/basics.broadcasting.html
+  /// NumPy broadcasting of two shapes: aligned at the right, a 1 stretches. nil when they don't fit; a symbolic size
+  /// fits itself and 1 only. https://numpy.org/doc/stable/user/basics.broadcasting.html
+  ///
+  /// ```swift
+  /// Shape.broadcast([3, 1], [4])      // [3, 4]
+  /// Shape.broadcast([3], [4])         // nil
+  /// ```
   public static func broadcast(_ a: Shape, _ b: Shape) -> Shape? {
     if a == b { return a }
     let rank = Swift.max(a.rank, b.rank)
@@ -136,6 +145,7 @@ public struct Shape: Sendable, BitwiseCopyable {
 }
 
 extension Shape: Hashable {
+  /// Whether all dimensions are equal; symbolic ones are when their expressions are.
   @inlinable
   public static func == (a: Shape, b: Shape) -> Bool {
     guard a.length == b.length else { return false }
@@ -149,7 +159,9 @@ extension Shape: Hashable {
 }
 
 extension Shape: RandomAccessCollection {
+  /// 0.
   public var startIndex: Int { 0 }
+  /// ``rank``.
   public var endIndex: Int { length }
 
   /// The size of dimension `i`. Inside a trace, a symbolic dimension is thereby fixed to today's size.
@@ -162,19 +174,24 @@ extension Shape: RandomAccessCollection {
 
 /// What may stand in a shape's literal: a number, a name, a ``Dim``. `[n, 28]`, `["batch", 784]`.
 public protocol DimConvertible {
+  /// The dimension that it stands for.
   var dim: Dim { get }
 }
 extension Int: DimConvertible {
+  /// A known size; a negative one is an error (shape).
   public var dim: Dim { Dim(self) }
 }
 extension String: DimConvertible {
+  /// A size of this name.
   public var dim: Dim { .symbol(self) }
 }
 extension Dim: DimConvertible {
+  /// Itself.
   public var dim: Dim { self }
 }
 
 extension Shape: ExpressibleByArrayLiteral, CustomStringConvertible {
+  /// `[32, 28]`, `["batch", 784]`, `[n * 2, 3]`; more than eight are an error (shape).
   public init(arrayLiteral elements: any DimConvertible...) {
     self.init()
     for element in elements { append(element.dim) }
@@ -183,6 +200,8 @@ extension Shape: ExpressibleByArrayLiteral, CustomStringConvertible {
 }
 
 extension Shape: Codable {
+  /// Decodes an array of dimensions.
+  /// - Throws: `DecodingError` for more than ``maximumRank``.
   public init(from decoder: any Decoder) throws {
     let dims = try [Dim](from: decoder)
     guard dims.count <= Self.maximumRank else {
@@ -196,19 +215,28 @@ extension Shape: Codable {
 
 /// A set of a tensor's axes, as bits.
 public struct AxisSet: Hashable, Codable, Sendable, BitwiseCopyable, ExpressibleByArrayLiteral {
+  /// Bit `i` stands for axis `i`.
   public private(set) var bits: UInt8 = 0
 
+  /// `[0, 2]`; traps unless each is in 0..<8.
   public init(arrayLiteral axes: Int...) { for a in axes { insert(a) } }
+  /// Traps unless each is in 0..<8.
   public init(_ axes: some Sequence<Int>) { for a in axes { insert(a) } }
+  /// Axes 0..<rank.
   public static func all(rank: Int) -> AxisSet { AxisSet(0..<rank) }
 
+  /// Adds an axis; traps unless it is in 0..<8.
   public mutating func insert(_ axis: Int) {
     precondition(axis >= 0 && axis < Shape.maximumRank, "axis \(axis) is not in 0..<\(Shape.maximumRank)")
     bits |= 1 << UInt8(axis)
   }
+  /// Whether the axis is one of them.
   public func contains(_ axis: Int) -> Bool { axis >= 0 && axis < 8 && bits & (1 << UInt8(axis)) != 0 }
+  /// How many axes there are.
   public var count: Int { bits.nonzeroBitCount }
+  /// Whether there is none.
   public var isEmpty: Bool { bits == 0 }
+  /// The axes in ascending order.
   public var axes: [Int] { (0..<8).filter(contains) }
 }
 
@@ -219,6 +247,7 @@ extension AxisSet: CustomStringConvertible {
 /// An order of axes: axis `i` of the result is axis `self[i]` of the operand.
 public struct Permutation: Hashable, Codable, Sendable, BitwiseCopyable {
   private var packed: UInt64 = 0
+  /// How many axes it orders.
   public let count: Int
 
   /// Traps unless `order` holds each of 0..<count once.
@@ -230,13 +259,17 @@ public struct Permutation: Hashable, Codable, Sendable, BitwiseCopyable {
     for (i, axis) in order.enumerated() { packed |= UInt64(axis) << UInt64(8 * i) }
   }
 
+  /// The operand's axis that becomes axis `i` of the result.
   public subscript(i: Int) -> Int { Int(packed >> UInt64(8 * i)) & 0xFF }
+  /// The operand's axes in the result's order.
   public var order: [Int] { (0..<count).map { self[$0] } }
+  /// The order that undoes this one.
   public var inverse: Permutation {
     var result = [Int](repeating: 0, count: count)
     for i in 0..<count { result[self[i]] = i }
     return Permutation(result)
   }
+  /// Whether every axis stays where it is.
   public var isIdentity: Bool { (0..<count).allSatisfy { self[$0] == $0 } }
 }
 

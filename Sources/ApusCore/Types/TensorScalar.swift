@@ -7,7 +7,9 @@ public protocol TensorScalar: Sendable, BitwiseCopyable {
   static var dtype: DType { get }
   /// The dtype of a tensor made from such values when none is asked for.
   static var defaultDType: DType { get }
+  /// The value without its Swift type. A `UInt64` from 2⁶³ on does not fit and comes out negative.
   var scalar: Scalar { get }
+  /// The value converted: to integers truncated toward zero, saturated, NaN as 0; to bool whether it is not 0.
   init(_ scalar: Scalar)
 }
 
@@ -18,10 +20,14 @@ extension TensorScalar {
 
 /// One element's value outside a tensor: exact for every dtype with arithmetic.
 public enum Scalar: Hashable, Codable, Sendable {
+  /// Of a bool.
   case bool(Bool)
+  /// Of an integer.
   case int(Int64)
+  /// Of a real.
   case double(Double)
 
+  /// The value as a real: true is 1; integers beyond 2⁵³ are rounded.
   public var doubleValue: Double {
     switch self {
     case .bool(let b): b ? 1 : 0
@@ -41,6 +47,7 @@ public enum Scalar: Hashable, Codable, Sendable {
     }
   }
 
+  /// Whether the value is not 0; NaN is not.
   public var boolValue: Bool {
     switch self {
     case .bool(let b): b
@@ -109,38 +116,57 @@ extension Scalar: CustomStringConvertible {
 }
 
 extension Bool: TensorScalar {
+  /// The dtype with the same memory layout.
   public static var dtype: DType { .bool }
+  /// The dtype of a tensor made from such values.
   public static var defaultDType: DType { .bool }
+  /// The value without its Swift type.
   public var scalar: Scalar { .bool(self) }
+  /// The value converted to this type.
   public init(_ scalar: Scalar) { self = scalar.boolValue }
 }
 
 extension Double: TensorScalar {
+  /// The dtype with the same memory layout.
   public static var dtype: DType { .float64 }
+  /// The dtype of a tensor made from such values.
   public static var defaultDType: DType { .float32 }
+  /// The value without its Swift type.
   public var scalar: Scalar { .double(self) }
+  /// The value converted to this type.
   public init(_ scalar: Scalar) { self = scalar.doubleValue }
 }
 
 extension Float: TensorScalar {
+  /// The dtype with the same memory layout.
   public static var dtype: DType { .float32 }
+  /// The dtype of a tensor made from such values.
   public static var defaultDType: DType { .float32 }
+  /// The value without its Swift type.
   public var scalar: Scalar { .double(Double(self)) }
+  /// The value converted to this type.
   public init(_ scalar: Scalar) { self = Float(scalar.doubleValue) }
 }
 
 #if !(os(macOS) && arch(x86_64))
   extension Float16: TensorScalar {
+    /// The dtype with the same memory layout.
     public static var dtype: DType { .float16 }
+    /// The dtype of a tensor made from such values.
     public static var defaultDType: DType { .float16 }
+    /// The value without its Swift type.
     public var scalar: Scalar { .double(Double(self)) }
+    /// The value converted to this type.
     public init(_ scalar: Scalar) { self = Float16(scalar.doubleValue) }
   }
 #endif
 
 extension TensorScalar where Self: FixedWidthInteger {
+  /// The dtype of a tensor made from such values.
   public static var defaultDType: DType { dtype }
+  /// The value without its Swift type.
   public var scalar: Scalar { .int(Int64(truncatingIfNeeded: self)) }
+  /// The value converted to this type.
   public init(_ scalar: Scalar) { self = Self(clamping: scalar.intValue) }
 }
 extension Int: TensorScalar { public static var dtype: DType { .int64 } }

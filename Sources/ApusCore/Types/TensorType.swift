@@ -1,13 +1,17 @@
 /// What is known of a tensor without its values: dtype and shape.
 public struct TensorType: Hashable, Codable, Sendable, BitwiseCopyable, CustomStringConvertible {
+  /// The elements' type.
   public var dtype: DType
+  /// The dimensions, which may be symbolic.
   public var shape: Shape
 
+  /// `TensorType(.float32, ["batch", 10])`.
   public init(_ dtype: DType, _ shape: Shape) {
     self.dtype = dtype
     self.shape = shape
   }
 
+  /// The number of axes.
   public var rank: Int { shape.rank }
   public var description: String { "\(dtype)\(shape)" }
 
@@ -27,9 +31,12 @@ public struct TensorType: Hashable, Codable, Sendable, BitwiseCopyable, CustomSt
 
 /// Where a tensor's memory is: an engine's name and the device's index there.
 public struct Device: Hashable, Codable, Sendable, CustomStringConvertible {
+  /// The engine's name.
   public var engine: String
+  /// Which of the engine's devices.
   public var index: Int
 
+  /// A device of an engine, by default its first.
   public init(engine: String, index: Int = 0) {
     self.engine = engine
     self.index = index

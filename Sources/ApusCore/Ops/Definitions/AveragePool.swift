@@ -1,7 +1,10 @@
 /// The mean of each window of an NCHW tensor, and its transpose.
 public protocol AveragePoolFamily: PrimitiveDefinition {
+  /// The window's rows and columns.
   var kernel: Pair { get }
+  /// Rows and columns the window moves by.
   var strides: Pair { get }
+  /// Zeros around the image; on each side less than the window.
   var padding: Padding2D { get }
   /// Whether the border's zeros count in the divisor.
   var countIncludePadding: Bool { get }
@@ -46,13 +49,19 @@ extension AveragePoolFamily {
   }
 }
 
-/// y[n, c, i, j] = mean over the window of x [N, C, H, W].
+/// y[n, c, i, j] = mean over the window of x: [N, C, H, W] → [N, C, OH, OW], float32 or float64,
+/// OH = ⌊(H + padding − KH) / stride⌋ + 1.
 public struct AveragePool: AveragePoolFamily {
+  /// The window's rows and columns.
   public var kernel: Pair
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// Zeros around the image; on each side less than the window.
   public var padding: Padding2D
+  /// Whether the border's zeros count in the divisor.
   public var countIncludePadding: Bool
 
+  /// A window; without padding unless given.
   public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, countIncludePadding: Bool = true) {
     self.kernel = kernel
     self.strides = strides
@@ -84,14 +93,20 @@ public struct AveragePool: AveragePoolFamily {
   public static var samples: [Sample] { geometries().map { Sample(.averagePool($0), [.real($1)]) } }
 }
 
-/// The transpose of ``AveragePool``: spreads each element of g [N, C, OH, OW] evenly over its window in `inputShape`.
+/// The transpose of ``AveragePool``: spreads each element of g [N, C, OH, OW] evenly over its window, → `inputShape`.
 public struct AveragePoolGradient: AveragePoolFamily {
+  /// The window's rows and columns.
   public var kernel: Pair
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// Zeros around the image; on each side less than the window.
   public var padding: Padding2D
+  /// Whether the border's zeros count in the divisor.
   public var countIncludePadding: Bool
+  /// The image's shape, [N, C, H, W].
   public var inputShape: Shape
 
+  /// The transpose for images of a shape.
   public init(kernel: Pair, strides: Pair, padding: Padding2D, countIncludePadding: Bool, inputShape: Shape) {
     self.kernel = kernel
     self.strides = strides

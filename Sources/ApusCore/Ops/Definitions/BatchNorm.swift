@@ -2,8 +2,10 @@
 /// y = (x − mean)/√(variance + ε)·scale + shift, mean [C], variance [C] (biased, /count).
 /// Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167
 public struct BatchNorm: PrimitiveDefinition {
+  /// ε, which keeps the divisor from 0.
   public var epsilon: Double
 
+  /// With this ε.
   public init(epsilon: Double) { self.epsilon = epsilon }
 
   public var name: String { "batchNorm" }
@@ -77,8 +79,10 @@ public struct BatchNorm: PrimitiveDefinition {
 /// The gradient of ``BatchNorm``'s first result: x, scale, mean, variance, g (like x) → dx, dscale [C], dshift [C].
 /// The statistics are operands of their own; the gradient of x through them is part of dx.
 public struct BatchNormGradient: PrimitiveDefinition {
+  /// ε, which keeps the divisor from 0.
   public var epsilon: Double
 
+  /// With this ε.
   public init(epsilon: Double) { self.epsilon = epsilon }
 
   public var name: String { "batchNormGradient" }

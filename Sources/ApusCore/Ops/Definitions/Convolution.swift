@@ -1,9 +1,13 @@
 /// What the three members of the convolution family share. Each is linear in both operands, and the derivatives of
 /// each are the other two.
 public protocol ConvolutionFamily: PrimitiveDefinition {
+  /// Rows and columns the window moves by.
   var strides: Pair { get }
+  /// Zeros around the image.
   var padding: Padding2D { get }
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   var dilation: Pair { get }
+  /// Channels are dealt into so many independent convolutions.
   var groups: Int { get }
 }
 extension ConvolutionFamily {
@@ -122,14 +126,20 @@ extension ConvolutionFamily {
   }
 }
 
-/// Two-dimensional cross-correlation: x [N, C, H, W], w [O, C/groups, KH, KW] → [N, O, OH, OW],
-/// y[n, o, i, j] = Σ x[n, c, i·stride + p·dilation − padding, …]·w[o, c, p, q].
+/// Two-dimensional cross-correlation of float32 or float64: x [N, C, H, W], w [O, C/groups, KH, KW] → [N, O, OH, OW],
+/// y[n, o, i, j] = Σ x[n, c, i·stride + p·dilation − padding, …]·w[o, c, p, q] over the channels of o's group,
+/// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1.
 public struct Convolution: ConvolutionFamily {
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// Zeros around the image.
   public var padding: Padding2D
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   public var dilation: Pair
+  /// Channels are dealt into so many independent convolutions; C and O divide by it.
   public var groups: Int
 
+  /// Stride 1, no border, neighbouring elements and one group unless given.
   public init(strides: Pair = 1, padding: Padding2D = .zero, dilation: Pair = 1, groups: Int = 1) {
     self.strides = strides
     self.padding = padding
@@ -178,12 +188,18 @@ public struct Convolution: ConvolutionFamily {
 
 /// The gradient of ``Convolution`` for its image (a transposed convolution): g [N, O, OH, OW], w → `inputShape`.
 public struct ConvolutionInputGradient: ConvolutionFamily {
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// Zeros around the image.
   public var padding: Padding2D
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   public var dilation: Pair
+  /// Channels are dealt into so many independent convolutions; C and O divide by it.
   public var groups: Int
+  /// The image's shape, [N, C, H, W].
   public var inputShape: Shape
 
+  /// The gradient of such a convolution for images of a shape.
   public init(strides: Pair, padding: Padding2D, dilation: Pair, groups: Int, inputShape: Shape) {
     self.strides = strides
     self.padding = padding
@@ -248,12 +264,18 @@ public struct ConvolutionInputGradient: ConvolutionFamily {
 
 /// The gradient of ``Convolution`` for its weight: x [N, C, H, W], g [N, O, OH, OW] → `weightShape`.
 public struct ConvolutionWeightGradient: ConvolutionFamily {
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// Zeros around the image.
   public var padding: Padding2D
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   public var dilation: Pair
+  /// Channels are dealt into so many independent convolutions; C and O divide by it.
   public var groups: Int
+  /// The weight's shape, [O, C/groups, KH, KW].
   public var weightShape: Shape
 
+  /// The gradient of such a convolution for weights of a shape.
   public init(strides: Pair, padding: Padding2D, dilation: Pair, groups: Int, weightShape: Shape) {
     self.strides = strides
     self.padding = padding

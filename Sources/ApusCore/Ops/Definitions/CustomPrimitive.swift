@@ -16,6 +16,7 @@ public struct CustomPrimitive: Elementary {
   public enum Derivative: Sendable {
     /// One gradient an operand; see ``VJPContext``. All operands and results may be read.
     case vjp(@Sendable (VJPContext) -> [Tensor?])
+    /// Its results are cut from the tape; `because` says why, for readers.
     case notDifferentiable(because: String)
   }
 
@@ -40,6 +41,7 @@ public struct CustomPrimitive: Elementary {
     }
   }
 
+  /// Shown in errors and graphs.
   public let name: String
   private let body: Body
 
@@ -59,7 +61,8 @@ public struct CustomPrimitive: Elementary {
     body = Body(infer, evaluate, derivative, jvp, batch)
   }
 
-  /// Applies it.
+  /// Applies it, as an operation: an error is recorded, or traps.
+  /// - Returns: its results, of the types that `infer` gives.
   public func callAsFunction(_ operands: Tensor...) -> [Tensor] { Dispatch.run(.custom(self), operands) }
 
   /// What an engine runs.
@@ -119,16 +122,19 @@ public struct CustomPrimitive: Elementary {
 }
 
 extension CustomPrimitive: Hashable, Codable {
+  /// The same name and the same object; two made alike differ.
   public static func == (a: CustomPrimitive, b: CustomPrimitive) -> Bool { a.name == b.name && a.body === b.body }
   public func hash(into hasher: inout Hasher) {
     hasher.combine(name)
     hasher.combine(ObjectIdentifier(body))
   }
   /// Code can't be stored.
+  /// - Throws: ``ApusError`` (unsupported), always.
   public func encode(to encoder: any Encoder) throws {
     throw ApusError(
       .unsupported, "a custom primitive is code and can't be stored; build it of the built-in ones", operation: name)
   }
+  /// - Throws: ``ApusError`` (unsupported), always.
   public init(from decoder: any Decoder) throws {
     throw ApusError(.unsupported, "a custom primitive is code and can't be read from a file")
   }

@@ -1,8 +1,10 @@
 /// `x` taken at `indices` along an axis (NumPy's `take`): the result's shape is
 /// x.shape[..<axis] + indices.shape + x.shape[(axis+1)...]. Operands: x, indices (any rank, in 0..<size).
 public struct Gather: Elementary {
+  /// The indexed axis of x, in 0..<rank.
   public var axis: Int
 
+  /// Along an axis, from 0.
   public init(axis: Int) { self.axis = axis }
 
   public var name: String { "gather" }
@@ -53,9 +55,12 @@ public struct Gather: Elementary {
 /// The transpose of ``Gather``: each slice of `updates` is added to zeros at its index along an axis of `size`.
 /// Operands: updates, indices.
 public struct ScatterAdd: Elementary {
+  /// The result's axis that indices point into.
   public var axis: Int
+  /// The size of the result's axis.
   public var size: Dim
 
+  /// Into an axis of a size, from 0.
   public init(axis: Int, size: Dim) {
     self.axis = axis
     self.size = size

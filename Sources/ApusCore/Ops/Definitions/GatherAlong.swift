@@ -1,8 +1,10 @@
 /// `y[…, j, …] = x[…, indices[…, j, …], …]` along an axis (NumPy's `take_along_axis`). Operands of equal rank and, but
 /// for the axis, equal sizes: x, indices (in 0..<size). The result has the indices' shape.
 public struct GatherAlong: Elementary {
+  /// The indexed axis, in 0..<rank.
   public var axis: Int
 
+  /// Along an axis, from 0.
   public init(axis: Int) { self.axis = axis }
 
   public var name: String { "gatherAlong" }
@@ -42,9 +44,12 @@ public struct GatherAlong: Elementary {
 /// The transpose of ``GatherAlong``: each element of `updates` is added to zeros at its index along an axis of `size`.
 /// Operands of equal shape: updates, indices.
 public struct ScatterAddAlong: Elementary {
+  /// The result's axis that indices point into.
   public var axis: Int
+  /// The size of the result's axis.
   public var size: Dim
 
+  /// Into an axis of a size, from 0.
   public init(axis: Int, size: Dim) {
     self.axis = axis
     self.size = size

@@ -28,13 +28,17 @@ struct LogicalXor: BinaryLogical {
 
 /// Compares two operands of equal type; yields bool. Every comparison with NaN but `ne` is false.
 public struct Compare: NotDifferentiable, Elementary {
+  /// =, ≠, <, ≤, >, ≥.
   public enum Comparison: UInt8, Hashable, Codable, Sendable, CaseIterable {
     case eq, ne, lt, le, gt, ge
   }
+  /// Which one.
   public var comparison: Comparison
 
+  /// A comparison of two operands, the first on the left.
   public init(_ comparison: Comparison) { self.comparison = comparison }
 
+  /// Truth values are constant between their steps.
   public static var notDifferentiableBecause: String { "its result is a truth value" }
   public var name: String { "compare" }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {

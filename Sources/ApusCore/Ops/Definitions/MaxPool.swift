@@ -1,10 +1,16 @@
 /// The largest element of each window of an NCHW tensor, and the two that its derivatives are made of.
 public protocol MaxPoolFamily: PrimitiveDefinition {
+  /// The window's rows and columns.
   var kernel: Pair { get }
+  /// Rows and columns the window moves by.
   var strides: Pair { get }
+  /// A border that counts as −∞; on each side less than the window.
   var padding: Padding2D { get }
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   var dilation: Pair { get }
+  /// A member of the family with this window.
   init(kernel: Pair, strides: Pair, padding: Padding2D, dilation: Pair)
+  /// The case that holds it.
   var primitive: Primitive { get }
 }
 extension MaxPoolFamily {
@@ -52,13 +58,19 @@ extension MaxPoolFamily {
   }
 }
 
-/// y[n, c, i, j] = max over the window of x [N, C, H, W]; the border counts as −∞, NaN wins.
+/// y[n, c, i, j] = max over the window of x: [N, C, H, W] → [N, C, OH, OW], integers or reals,
+/// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1. The border counts as −∞, NaN wins.
 public struct MaxPool: MaxPoolFamily {
+  /// The window's rows and columns.
   public var kernel: Pair
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// A border that counts as −∞; on each side less than the window.
   public var padding: Padding2D
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   public var dilation: Pair
 
+  /// A window; no border and neighbouring elements unless given.
   public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
     self.kernel = kernel
     self.strides = strides
@@ -67,6 +79,7 @@ public struct MaxPool: MaxPoolFamily {
   }
 
   public var name: String { "maxPool" }
+  /// The case that holds it.
   public var primitive: Primitive { .maxPool(self) }
   public var residuals: Residuals { .input0 }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
@@ -82,13 +95,19 @@ public struct MaxPool: MaxPoolFamily {
   public static var samples: [Sample] { geometries().map { Sample(.maxPool($0), [.real($1)]) } }
 }
 
-/// Adds each element of g [N, C, OH, OW] to the place of its window's first largest element of x, row by row.
+/// Adds each element of g to the place of its window's first largest element of x, row by row:
+/// x [N, C, H, W], g [N, C, OH, OW] → [N, C, H, W], 0 elsewhere.
 public struct MaxPoolGradient: MaxPoolFamily {
+  /// The window's rows and columns.
   public var kernel: Pair
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// A border that counts as −∞; on each side less than the window.
   public var padding: Padding2D
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   public var dilation: Pair
 
+  /// A window; no border and neighbouring elements unless given.
   public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
     self.kernel = kernel
     self.strides = strides
@@ -97,6 +116,7 @@ public struct MaxPoolGradient: MaxPoolFamily {
   }
 
   public var name: String { "maxPoolGradient" }
+  /// The case that holds it.
   public var primitive: Primitive { .maxPoolGradient(self) }
   public var residuals: Residuals { .input0 }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
@@ -124,13 +144,19 @@ public struct MaxPoolGradient: MaxPoolFamily {
   }
 }
 
-/// Takes from v [N, C, H, W] what stands at the place of each window's first largest element of x.
+/// Takes from v what stands at the place of each window's first largest element of x:
+/// x, v [N, C, H, W] → [N, C, OH, OW].
 public struct MaxPoolGather: MaxPoolFamily {
+  /// The window's rows and columns.
   public var kernel: Pair
+  /// Rows and columns the window moves by.
   public var strides: Pair
+  /// A border that counts as −∞; on each side less than the window.
   public var padding: Padding2D
+  /// Distance, in rows and columns, of the window's neighbouring elements.
   public var dilation: Pair
 
+  /// A window; no border and neighbouring elements unless given.
   public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
     self.kernel = kernel
     self.strides = strides
@@ -139,6 +165,7 @@ public struct MaxPoolGather: MaxPoolFamily {
   }
 
   public var name: String { "maxPoolGather" }
+  /// The case that holds it.
   public var primitive: Primitive { .maxPoolGather(self) }
   public var residuals: Residuals { .input0 }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {

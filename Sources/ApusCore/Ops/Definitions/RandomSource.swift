@@ -1,11 +1,15 @@
 /// Draws from Philox4x32-10: state (int64[2]: key, offset) → values, the state after them.
 /// Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011.
 public protocol RandomSource: NotDifferentiable, Elementary {
+  /// The values' type: float32 or float64.
   var type: TensorType { get }
+  /// A draw of values of a type.
   init(type: TensorType)
+  /// The case that holds it.
   var primitive: Primitive { get }
 }
 extension RandomSource {
+  /// The state is integers.
   public static var notDifferentiableBecause: String { "its values come from an integer state" }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 1)
@@ -37,18 +41,25 @@ extension RandomSource {
   }
 }
 
-/// Uniform in [0, 1).
+/// Uniform in [0, 1): state int64[2] → values of `type`, the next state.
 public struct RandomUniform: RandomSource {
+  /// The values' type: float32 or float64.
   public var type: TensorType
+  /// A draw of values of a type.
   public init(type: TensorType) { self.type = type }
   public var name: String { "randomUniform" }
+  /// The case that holds it.
   public var primitive: Primitive { .randomUniform(self) }
 }
 
-/// Normal with mean 0 and standard deviation 1, by Box and Muller's transform of pairs.
+/// Normal with mean 0 and standard deviation 1, by Box and Muller's transform of pairs: state int64[2] → values of
+/// `type`, the next state.
 public struct RandomNormal: RandomSource {
+  /// The values' type: float32 or float64.
   public var type: TensorType
+  /// A draw of values of a type.
   public init(type: TensorType) { self.type = type }
   public var name: String { "randomNormal" }
+  /// The case that holds it.
   public var primitive: Primitive { .randomNormal(self) }
 }

@@ -1,8 +1,12 @@
 /// Combines the elements along a set of axes, which disappear or stay with size 1.
 public protocol Reduction: PrimitiveDefinition {
+  /// The axes that are combined; none: the operand as it is.
   var axes: AxisSet { get }
+  /// Whether they stay with size 1.
   var keepDims: Bool { get }
+  /// The same reduction along a set of axes.
   init(axes: AxisSet, keepDims: Bool)
+  /// The case that holds it.
   var primitive: Primitive { get }
   /// Whether there is a result for no elements.
   static var hasIdentity: Bool { get }
@@ -38,17 +42,23 @@ extension Reduction {
   }
 }
 
+/// Σx along `axes`, of integers or reals, of the operand's dtype; integers wrap. Of no elements: 0.
 public struct Sum: Reduction, Elementary {
+  /// The axes that are combined; none: the operand as it is.
   public var axes: AxisSet
+  /// Whether what is reduced stays with size 1.
   public var keepDims: Bool
 
+  /// Along a set of axes, each in 0..<rank.
   public init(axes: AxisSet, keepDims: Bool) {
     self.axes = axes
     self.keepDims = keepDims
   }
 
   public var name: String { "sum" }
+  /// The case that holds it.
   public var primitive: Primitive { .sum(self) }
+  /// No elements have a result.
   public static var hasIdentity: Bool { true }
   public var residuals: Residuals { .types }
   public func vjp(_ context: VJPContext) -> [Tensor?] { [stretched(context.gradient, context.inputType(0).shape)] }
@@ -56,17 +66,23 @@ public struct Sum: Reduction, Elementary {
   public static var samples: [Sample] { samples() }
 }
 
+/// Πx along `axes`, of integers or reals, of the operand's dtype; integers wrap. Of no elements: 1.
 public struct Product: Reduction, Elementary {
+  /// The axes that are combined; none: the operand as it is.
   public var axes: AxisSet
+  /// Whether what is reduced stays with size 1.
   public var keepDims: Bool
 
+  /// Along a set of axes, each in 0..<rank.
   public init(axes: AxisSet, keepDims: Bool) {
     self.axes = axes
     self.keepDims = keepDims
   }
 
   public var name: String { "product" }
+  /// The case that holds it.
   public var primitive: Primitive { .product(self) }
+  /// No elements have a result.
   public static var hasIdentity: Bool { true }
   public var residuals: Residuals { .input0 }
   public func vjp(_ context: VJPContext) -> [Tensor?] {
@@ -124,6 +140,7 @@ public struct Product: Reduction, Elementary {
 /// The largest or smallest element; NaN wins. Equal ones share the gradient evenly.
 public protocol ExtremumReduction: Reduction, Elementary {}
 extension ExtremumReduction {
+  /// Of no elements there is no extremum.
   public static var hasIdentity: Bool { false }
   public var residuals: Residuals { [.input0, .outputs] }
   public func vjp(_ context: VJPContext) -> [Tensor?] {
@@ -145,42 +162,57 @@ extension ExtremumReduction {
   }
 }
 
+/// The largest element along `axes`, of integers or reals; NaN wins. Of no elements: error (shape).
 public struct Max: ExtremumReduction {
+  /// The axes that are combined; none: the operand as it is.
   public var axes: AxisSet
+  /// Whether what is reduced stays with size 1.
   public var keepDims: Bool
 
+  /// Along a set of axes, each in 0..<rank.
   public init(axes: AxisSet, keepDims: Bool) {
     self.axes = axes
     self.keepDims = keepDims
   }
 
   public var name: String { "max" }
+  /// The case that holds it.
   public var primitive: Primitive { .max(self) }
   public static var samples: [Sample] { extremumSamples() }
 }
 
+/// The smallest element along `axes`, of integers or reals; NaN wins. Of no elements: error (shape).
 public struct Min: ExtremumReduction {
+  /// The axes that are combined; none: the operand as it is.
   public var axes: AxisSet
+  /// Whether what is reduced stays with size 1.
   public var keepDims: Bool
 
+  /// Along a set of axes, each in 0..<rank.
   public init(axes: AxisSet, keepDims: Bool) {
     self.axes = axes
     self.keepDims = keepDims
   }
 
   public var name: String { "min" }
+  /// The case that holds it.
   public var primitive: Primitive { .min(self) }
   public static var samples: [Sample] { extremumSamples() }
 }
 
 /// The place of the first largest or smallest element, int64; the first NaN counts as both.
 public protocol ArgExtremum: NotDifferentiable, Elementary {
+  /// The axis that is searched, in 0..<rank.
   var axis: Int { get }
+  /// Whether it stays with size 1.
   var keepDims: Bool { get }
+  /// The same search along an axis.
   init(axis: Int, keepDims: Bool)
+  /// The case that holds it.
   var primitive: Primitive { get }
 }
 extension ArgExtremum {
+  /// Places are constant between their steps.
   public static var notDifferentiableBecause: String { "its result is an index" }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 1)
@@ -204,28 +236,38 @@ extension ArgExtremum {
   }
 }
 
+/// The place of the first largest element along `axis`, int64; the first NaN before all.
 public struct ArgMax: ArgExtremum {
+  /// The axis that is searched, in 0..<rank.
   public var axis: Int
+  /// Whether what is reduced stays with size 1.
   public var keepDims: Bool
 
+  /// Along an axis, in 0..<rank.
   public init(axis: Int, keepDims: Bool) {
     self.axis = axis
     self.keepDims = keepDims
   }
 
   public var name: String { "argMax" }
+  /// The case that holds it.
   public var primitive: Primitive { .argMax(self) }
 }
 
+/// The place of the first smallest element along `axis`, int64; the first NaN before all.
 public struct ArgMin: ArgExtremum {
+  /// The axis that is searched, in 0..<rank.
   public var axis: Int
+  /// Whether what is reduced stays with size 1.
   public var keepDims: Bool
 
+  /// Along an axis, in 0..<rank.
   public init(axis: Int, keepDims: Bool) {
     self.axis = axis
     self.keepDims = keepDims
   }
 
   public var name: String { "argMin" }
+  /// The case that holds it.
   public var primitive: Primitive { .argMin(self) }
 }

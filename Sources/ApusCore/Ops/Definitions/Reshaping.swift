@@ -1,7 +1,9 @@
-/// The same elements in row-major order under another shape.
+/// The same elements in row-major order under another shape of as many elements.
 public struct Reshape: Elementary {
+  /// The result's shape.
   public var shape: Shape
 
+  /// To a shape.
   public init(shape: Shape) { self.shape = shape }
 
   public var name: String { "reshape" }
@@ -30,8 +32,10 @@ public struct Reshape: Elementary {
 
 /// Axis `i` of the result is axis `permutation[i]` of the operand.
 public struct Permute: Elementary {
+  /// The operand's axes in the result's order.
   public var permutation: Permutation
 
+  /// To an order of axes.
   public init(permutation: Permutation) { self.permutation = permutation }
 
   public var name: String { "permute" }
@@ -61,8 +65,10 @@ public struct Permute: Elementary {
 
 /// Repeats size-1 and missing leading axes until the shape is `shape` (NumPy's rule, aligned at the right).
 public struct Broadcast: Elementary {
+  /// The result's shape.
   public var shape: Shape
 
+  /// To a shape.
   public init(shape: Shape) { self.shape = shape }
 
   public var name: String { "broadcast" }
@@ -104,8 +110,10 @@ public struct Broadcast: Elementary {
 
 /// Reverses the order along some axes.
 public struct Reverse: Elementary {
+  /// The axes whose order is reversed.
   public var axes: AxisSet
 
+  /// Along a set of axes, each in 0..<rank.
   public init(axes: AxisSet) { self.axes = axes }
 
   public var name: String { "reverse" }
@@ -131,10 +139,12 @@ public struct Reverse: Elementary {
   }
 }
 
-/// Joins operands along an axis; their other dimensions are equal.
+/// Joins operands along an axis; their dtypes and other dimensions are equal: the sizes of the axis add up.
 public struct Concatenate: Elementary {
+  /// The axis whose sizes add up, in 0..<rank.
   public var axis: Int
 
+  /// Along an axis, in 0..<rank.
   public init(axis: Int) { self.axis = axis }
 
   public var name: String { "concatenate" }

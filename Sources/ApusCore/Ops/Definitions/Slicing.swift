@@ -1,9 +1,14 @@
-/// Elements `starts[i], starts[i] + steps[i], …` below `stops[i]` of each axis. Normalised: 0 ≤ start ≤ stop ≤ size, step ≥ 1.
+/// Elements `starts[i], starts[i] + steps[i], …` below `stops[i]` of each axis i. Normalised: 0 ≤ start ≤ stop ≤ size,
+/// step ≥ 1. The result's size is ⌈(stop − start) / step⌉.
 public struct Slice: Elementary {
+  /// The first position along each axis.
   public var starts: Shape
+  /// One past the last position that may be taken along each axis.
   public var stops: Shape
+  /// The distance of positions along each axis: known numbers ≥ 1.
   public var steps: Shape
 
+  /// One start, stop and step an axis.
   public init(starts: Shape, stops: Shape, steps: Shape) {
     self.starts = starts
     self.stops = stops
@@ -61,11 +66,15 @@ public struct Slice: Elementary {
   }
 }
 
-/// `x` with `update` in the places that a slice from `starts` by `steps` of the update's size would read.
+/// `x` with `update` in the places that a slice from `starts` by `steps` of the update's size would read: x, update of
+/// x's dtype and rank → like x.
 public struct SliceUpdate: Elementary {
+  /// The first position written along each axis.
   public var starts: Shape
+  /// The distance of positions along each axis: known numbers ≥ 1.
   public var steps: Shape
 
+  /// One start and step an axis.
   public init(starts: Shape, steps: Shape) {
     self.starts = starts
     self.steps = steps
@@ -142,10 +151,14 @@ public struct SliceUpdate: Elementary {
 
 /// Adds `low[i]` elements before and `high[i]` after axis `i`, all of them `value`.
 public struct Pad: Elementary {
+  /// How many elements come before, an axis each.
   public var low: Shape
+  /// How many elements come after, an axis each.
   public var high: Shape
+  /// What the new elements hold, converted to the operand's dtype.
   public var value: Scalar
 
+  /// One number before and after for each axis.
   public init(low: Shape, high: Shape, value: Scalar) {
     self.low = low
     self.high = high

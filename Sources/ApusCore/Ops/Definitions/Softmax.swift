@@ -1,7 +1,10 @@
 /// Normalises along one axis; the result has the operand's type.
 public protocol SoftmaxFamily: PrimitiveDefinition {
+  /// The axis that is normalised along, in 0..<rank.
   var axis: Int { get }
+  /// Along an axis, in 0..<rank.
   init(axis: Int)
+  /// The case that holds it.
   var primitive: Primitive { get }
 }
 extension SoftmaxFamily {
@@ -29,12 +32,15 @@ extension SoftmaxFamily {
   }
 }
 
-/// exp(xᵢ) / Σ exp(xⱼ).
+/// exp(xᵢ) / Σ exp(xⱼ) along `axis`, of float32 or float64.
 public struct Softmax: SoftmaxFamily {
+  /// The axis that is normalised along, in 0..<rank.
   public var axis: Int
+  /// Along an axis, in 0..<rank.
   public init(axis: Int) { self.axis = axis }
 
   public var name: String { "softmax" }
+  /// The case that holds it.
   public var primitive: Primitive { .softmax(self) }
   public func vjp(_ context: VJPContext) -> [Tensor?] { [product(context.gradient, context.output(0))] }
   public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { product($0, context.output) }] }
@@ -49,12 +55,15 @@ public struct Softmax: SoftmaxFamily {
   }
 }
 
-/// xᵢ − log Σ exp(xⱼ).
+/// xᵢ − log Σ exp(xⱼ) along `axis`, of float32 or float64.
 public struct LogSoftmax: SoftmaxFamily {
+  /// The axis that is normalised along, in 0..<rank.
   public var axis: Int
+  /// Along an axis, in 0..<rank.
   public init(axis: Int) { self.axis = axis }
 
   public var name: String { "logSoftmax" }
+  /// The case that holds it.
   public var primitive: Primitive { .logSoftmax(self) }
   public func vjp(_ context: VJPContext) -> [Tensor?] {
     let g = context.gradient

@@ -1,7 +1,10 @@
-/// Converts to another dtype. Real to integer truncates toward zero, saturates, and sends NaN to 0; to bool: is it not 0.
+/// Converts to another dtype. Real to integer truncates toward zero, saturates, and sends NaN to 0; integer to integer
+/// wraps; to bool: is it not 0.
 public struct Cast: Elementary {
+  /// The result's dtype.
   public var dtype: DType
 
+  /// To a dtype.
   public init(dtype: DType) { self.dtype = dtype }
 
   public var name: String { "cast" }
@@ -32,14 +35,18 @@ public struct Cast: Elementary {
 /// Something made of no operand.
 public protocol Source: NotDifferentiable, Elementary {}
 extension Source {
+  /// There is nothing to differentiate for.
   public static var notDifferentiableBecause: String { "it has no operand" }
 }
 
-/// Every element is `value`.
+/// Every element is `value`, converted to the type's dtype. No operand.
 public struct Full: Source {
+  /// What the elements are.
   public var value: Scalar
+  /// The result's type; its shape may be symbolic.
   public var type: TensorType
 
+  /// A value and the type it fills.
   public init(value: Scalar, type: TensorType) {
     self.value = value
     self.type = type
@@ -63,11 +70,14 @@ public struct Full: Source {
   }
 }
 
-/// 0, 1, 2 … along an axis, the same along the others.
+/// 0, 1, 2 … along an axis, the same along the others. No operand.
 public struct Iota: Source {
+  /// The result's type: an arithmetic dtype other than bool, rank ≥ 1.
   public var type: TensorType
+  /// The axis that is counted along, in 0..<rank.
   public var axis: Int
 
+  /// A type and the axis that is counted along.
   public init(type: TensorType, axis: Int) {
     self.type = type
     self.axis = axis
@@ -96,10 +106,13 @@ public struct Iota: Source {
 
 /// The size of a dimension as an int64 scalar: how a symbolic size enters arithmetic.
 public struct Dimension: NotDifferentiable, Elementary {
+  /// The axis whose size it is, in 0..<rank.
   public var axis: Int
 
+  /// Of an axis, in 0..<rank.
   public init(axis: Int) { self.axis = axis }
 
+  /// Sizes are no function of the elements.
   public static var notDifferentiableBecause: String { "a size does not depend on the elements" }
   public var name: String { "dimension" }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {

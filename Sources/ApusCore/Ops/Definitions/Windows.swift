@@ -1,8 +1,11 @@
 /// A number for the vertical and one for the horizontal direction of an image.
 public struct Pair: Hashable, Codable, Sendable, BitwiseCopyable, ExpressibleByIntegerLiteral, CustomStringConvertible {
+  /// Vertically, along H.
   public var height: Int
+  /// Horizontally, along W.
   public var width: Int
 
+  /// The vertical number and the horizontal one.
   public init(_ height: Int, _ width: Int) {
     self.height = height
     self.width = width
@@ -10,17 +13,23 @@ public struct Pair: Hashable, Codable, Sendable, BitwiseCopyable, ExpressibleByI
   /// The same both ways.
   public init(integerLiteral value: Int) { self.init(value, value) }
 
+  /// 1 both ways.
   public static let one = Pair(1, 1)
   public var description: String { "(\(height), \(width))" }
 }
 
 /// Elements added around an image.
 public struct Padding2D: Hashable, Codable, Sendable, BitwiseCopyable, CustomStringConvertible {
+  /// Rows above.
   public var top: Int
+  /// Columns on the left.
   public var left: Int
+  /// Rows below.
   public var bottom: Int
+  /// Columns on the right.
   public var right: Int
 
+  /// Each side on its own.
   public init(top: Int, left: Int, bottom: Int, right: Int) {
     self.top = top
     self.left = left
@@ -30,6 +39,7 @@ public struct Padding2D: Hashable, Codable, Sendable, BitwiseCopyable, CustomStr
   /// The same above and below, and the same on both sides.
   public init(_ height: Int, _ width: Int) { self.init(top: height, left: width, bottom: height, right: width) }
 
+  /// Nothing.
   public static let zero = Padding2D(0, 0)
   public var description: String { "(\(top), \(left), \(bottom), \(right))" }
 }
@@ -139,7 +149,8 @@ struct Window {
     return stack(parts, axis: 2)
   }
 
-  /// The transpose of ``unfolded(_:border:)``: adds every window's elements back to the places of an image [N, C, H, W].
+  /// The transpose of ``unfolded(_:border:)``: adds every window's elements back to the places of an image [N, C, H,
+  /// W].
   func folded(_ columns: Tensor, into shape: Shape) throws -> Tensor {
     let out = try positions(shape.dim(2), shape.dim(3))
     var padded = shape

@@ -55,8 +55,13 @@ extension Tensor {
   /// x², as `x * x`.
   public func squared() -> Tensor { self * self }
 
-  /// The same values in another dtype. Real to integer truncates toward zero, saturates, and sends NaN to 0; anything
-  /// to bool asks whether it is not 0. Itself when it has the dtype already.
+  /// The same values in another dtype; itself when it has it already.
+  ///
+  /// Real to integer truncates toward zero, saturates, and sends NaN to 0; integer to integer wraps; anything to bool
+  /// asks whether it is not 0. The gradient is cast back; none passes integers and bool.
+  /// ```swift
+  /// Tensor([1.9, -1.9]).cast(to: .int64)      // [1, -1]
+  /// ```
   @inline(__always)
   public func cast(to dtype: DType) -> Tensor {
     storage.dtype == dtype ? self : Dispatch.one(.cast(Cast(dtype: dtype)), self)

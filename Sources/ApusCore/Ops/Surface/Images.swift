@@ -4,6 +4,7 @@ public enum ImagePadding: Hashable, Sendable, ExpressibleByIntegerLiteral {
   case valid
   /// As much as makes the result ⌈size / stride⌉; an odd element goes to the bottom and right (Keras' "same").
   case same
+  /// So many elements on each side.
   case explicit(top: Int, left: Int, bottom: Int, right: Int)
 
   /// The same above and below, and the same on both sides.
@@ -42,17 +43,21 @@ extension Window {
 /// Windows over images: NCHW, float32 or float64; maxima of integers too.
 extension Tensor {
   /// Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of [N, C, H, W] with a weight
-  /// [O, C/groups, KH, KW] → [N, O, OH, OW], OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1.
+  /// [O, C/groups, KH, KW] → [N, O, OH, OW]:
+  /// y[n, o, i, j] = bias[o] + Σ weight[o, c, p, q]·x[n, c, i·stride + p·dilation − padding, …],
+  /// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1 with the padding of both sides.
   ///
   /// ```swift
   /// let y = images.convolution2D(weight, bias: bias, stride: (2, 2), padding: 1)
   /// ```
+  /// Channels that don't fit or a window larger than the image: error (shape); dtypes that differ or are not real:
+  /// error (dtype).
   /// - Parameters:
   ///   - weight: [O, C/groups, KH, KW], of the images' dtype; KH and KW must be known.
   ///   - bias: [O], added to every pixel.
   ///   - stride: rows and columns the window moves by.
   ///   - padding: zeros around the image.
-  ///   - dilation: rows and columns between the window's elements.
+  ///   - dilation: distance, in rows and columns, of the window's neighbouring elements.
   ///   - groups: channels are dealt into so many independent convolutions; C and O must divide by it.
   public func convolution2D(
     _ weight: Tensor, bias: Tensor? = nil, stride: (Int, Int) = (1, 1), padding: ImagePadding = .valid,
@@ -76,14 +81,18 @@ extension Tensor {
     }
   }
 
-  /// The largest element of each window of [N, C, H, W]; the border counts as −∞. The gradient goes to the first of
-  /// equal ones.
+  /// The largest element of each window: [N, C, H, W] → [N, C, OH, OW] of the same dtype,
+  /// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1. The border counts as −∞, and NaN wins. The gradient
+  /// goes to the first of equal ones.
   ///
+  /// ```swift
+  /// images.maxPool2D(kernelSize: (2, 2))      // [N, C, 28, 28] → [N, C, 14, 14]
+  /// ```
   /// - Parameters:
   ///   - kernelSize: the window's rows and columns.
   ///   - stride: rows and columns the window moves by; the window's size when left out.
   ///   - padding: on each side less than the window.
-  ///   - dilation: rows and columns between the window's elements.
+  ///   - dilation: distance, in rows and columns, of the window's neighbouring elements.
   public func maxPool2D(
     kernelSize: (Int, Int), stride: (Int, Int)? = nil, padding: ImagePadding = .valid, dilation: (Int, Int) = (1, 1)
   ) -> Tensor {
@@ -99,7 +108,8 @@ extension Tensor {
     maxPool2D(kernelSize: (kernelSize, kernelSize), stride: stride.map { ($0, $0) }, padding: padding)
   }
 
-  /// The mean of each window of [N, C, H, W].
+  /// The mean of each window: [N, C, H, W] → [N, C, OH, OW], OH = ⌊(H + padding − KH) / stride⌋ + 1; float32 or
+  /// float64.
   ///
   /// - Parameters:
   ///   - kernelSize: the window's rows and columns.

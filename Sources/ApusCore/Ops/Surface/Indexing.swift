@@ -1,7 +1,7 @@
 /// Access by computed indices: int64 or int32 tensors of positions in 0..<size. Others: error (argument).
 extension Tensor {
-  /// The slices at `indices` along an axis (`numpy.take`):
-  /// shape[..<axis] + indices.shape + shape[(axis+1)...].
+  /// The slices at `indices` along an axis (`numpy.take`), whose axes replace it:
+  /// shape[..<axis] + indices.shape + shape[(axis+1)...]. The gradient of repeated indices adds up.
   ///
   /// ```swift
   /// Tensor([10, 20, 30]).gathered(Tensor([2, 0]))      // [30, 10]
@@ -27,6 +27,9 @@ extension Tensor {
 
   /// This with `updates` added at `indices` along an axis; repeated indices add up.
   ///
+  /// ```swift
+  /// Tensor.zeros([3]).scatterAdded(Tensor([1.0, 2, 4]), at: Tensor([0, 2, 2]))      // [1, 0, 6]
+  /// ```
   /// - Parameters:
   ///   - updates: of shape shape[..<axis] + indices.shape + shape[(axis+1)...]; cast to this tensor's dtype.
   ///   - indices: int64 or int32 of any shape, each in 0..<size of the axis.
@@ -76,7 +79,8 @@ extension Tensor {
     return result
   }
 
-  /// 1 at the place each index names in a new last axis of size n, 0 elsewhere. Indices outside 0..<n give zeros.
+  /// 1 at the place each index names in a new last axis of size n, 0 elsewhere: […] → […, n]. Indices outside 0..<n
+  /// give zeros; n < 0: error (argument).
   ///
   /// ```swift
   /// Tensor([2, 0]).oneHot(3)      // [[0, 0, 1], [1, 0, 0]]

@@ -3,6 +3,10 @@
 /// ```swift
 /// concatenate([Tensor([1, 2]), Tensor([3])], axis: 0)      // [1, 2, 3]
 /// ```
+/// Sizes that don't fit: error (shape). No tensor, or no such axis: error (argument).
+/// - Parameters:
+///   - tensors: one at least, of equal rank ≥ 1.
+///   - axis: whose sizes add up; negative ones count from the end.
 public func concatenate(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
   joined("concatenate", tensors) { parts in
     let i = try parts[0].normalized(axis)
@@ -10,11 +14,14 @@ public func concatenate(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
   }
 }
 
-/// Joins tensors of one shape along a new axis.
+/// Joins tensors of one shape along a new axis, which is axis `axis` of the result (negative: from the result's end).
+/// Dtypes meet as in arithmetic.
 ///
 /// ```swift
-/// stack([Tensor([1, 2]), Tensor([3, 4])])      // [[1, 2], [3, 4]]
+/// stack([Tensor([1, 2]), Tensor([3, 4])])               // [[1, 2], [3, 4]]
+/// stack([Tensor([1, 2]), Tensor([3, 4])], axis: 1)      // [[1, 3], [2, 4]]
 /// ```
+/// Other shapes: error (shape). No tensor: error (argument).
 public func stack(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
   joined("stack", tensors) { parts in
     for part in parts.dropFirst() { try Rules.shape(part.type, parts[0].shape, "every tensor") }
@@ -42,7 +49,11 @@ private func joined(_ name: String, _ tensors: [Tensor], _ body: ([Tensor]) thro
 }
 
 extension Tensor {
-  /// Elements `range` along an axis. Outside of it: error (argument).
+  /// Elements `range` along an axis, which stays; a view. Outside of it: error (argument).
+  ///
+  /// ```swift
+  /// Tensor([10, 20, 30, 40]).slice(axis: 0, 1..<3)      // [20, 30]
+  /// ```
   public func slice(axis: Int, _ range: Range<Int>) -> Tensor {
     Tensor.attempt("slice", self) {
       let i = try normalized(axis)
@@ -51,8 +62,11 @@ extension Tensor {
     }
   }
 
-  /// Elements `starts[i]`, `starts[i] + steps[i]`, … below `stops[i]` of each axis i.
+  /// Elements `starts[i]`, `starts[i] + steps[i]`, … below `stops[i]` of each axis i; a view. Others: error (argument).
   ///
+  /// ```swift
+  /// Tensor.arange(10).sliced(starts: [1], stops: [8], steps: [3])      // [1, 4, 7]
+  /// ```
   /// - Parameters:
   ///   - starts: one an axis, from 0 to the stops.
   ///   - stops: one an axis, at most the sizes.
@@ -69,7 +83,11 @@ extension Tensor {
     }
   }
 
-  /// Cut into parts of given sizes along an axis, which they must fill.
+  /// Cut into parts of given sizes along an axis, which they must fill; otherwise error (argument).
+  ///
+  /// ```swift
+  /// Tensor([1, 2, 3, 4, 5]).split(sizes: [2, 3])      // [1, 2] and [3, 4, 5]
+  /// ```
   public func split(sizes: [Int], axis: Int = 0) -> [Tensor] {
     var start = 0
     return sizes.map { size in
@@ -86,7 +104,7 @@ extension Tensor {
     }
   }
 
-  /// Cut into `count` equal parts along an axis.
+  /// Cut into `count` equal parts along an axis. One that does not divide: error (argument).
   ///
   /// ```swift
   /// let (q, k, v) = { ($0[0], $0[1], $0[2]) }(x.split(into: 3, axis: -1))

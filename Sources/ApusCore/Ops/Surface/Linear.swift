@@ -1,10 +1,13 @@
 extension Tensor {
-  /// The matrix product, by NumPy's rules: […, m, k] · […, k, n] → […, m, n], leading axes broadcast; a vector is a row on
-  /// the left and a column on the right, and that axis is dropped again. https://numpy.org/doc/stable/reference/generated/numpy.matmul.html
+  /// The matrix product, by NumPy's rules: […, m, k] · […, k, n] → […, m, n], leading axes broadcast; a vector is a row
+  /// on the left and a column on the right, and that axis is dropped again. Dtypes are promoted; integers stay
+  /// integers. https://numpy.org/doc/stable/reference/generated/numpy.matmul.html
   ///
   /// ```swift
-  /// Tensor.ones([2, 3]).matmul(Tensor.ones([3, 4]))      // [2, 4] of 3
+  /// Tensor.ones([2, 3]).matmul(Tensor.ones([3, 4]))         // [2, 4] of 3
+  /// Tensor.ones([8, 2, 3]).matmul(Tensor.ones([3]))         // [8, 2] of 3
   /// ```
+  /// A scalar, inner sizes that differ or leading axes that don't broadcast: error (shape). Two of bool: error (dtype).
   public func matmul(_ other: Tensor) -> Tensor {
     if rank == 2, other.rank == 2, dtype == other.dtype { return Dispatch.one(.matmul, self, other) }
     return Tensor.attempt("matmul", self, other) {
@@ -40,7 +43,7 @@ extension Tensor {
       b.stretched(to: batch.appending(Shape(dims: b.shape.dims.suffix(2)))))
   }
 
-  /// The inner product of two vectors of equal length: a scalar.
+  /// The inner product Σxᵢyᵢ of two vectors of equal length: a scalar. Other shapes: error (shape).
   public func dot(_ other: Tensor) -> Tensor {
     Tensor.attempt("dot", self, other) {
       try Rules.rank(type, 1, "the first operand")

@@ -2,7 +2,8 @@
 extension Tensor {
   /// The elements, in row-major order, under another shape.
   ///
-  /// A shape with another number of elements: error (shape).
+  /// A shape with another number of elements: error (shape). Its sizes may be symbolic: `x.reshape([x.dimension(0),
+  /// 64])` stays open in a trace.
   public func reshape(_ shape: Shape) -> Tensor {
     self.shape == shape ? self : Dispatch.one(.reshape(Reshape(shape: shape)), self)
   }
@@ -37,6 +38,7 @@ extension Tensor {
       return reshape(shape)
     }
   }
+  /// The same, one argument an axis: `x.reshape(-1, 4)`.
   public func reshape(_ sizes: Int...) -> Tensor { reshape(sizes) }
 
   /// Axes `from`, `from` + 1, … as one.
@@ -53,12 +55,14 @@ extension Tensor {
     }
   }
 
-  /// Axis `i` of the result is axis `order[i]`.
+  /// Axis `i` of the result is axis `order[i]`. Negative axes count from the end.
   ///
   /// ```swift
   /// image.permuted(0, 2, 3, 1)      // NCHW to NHWC
   /// ```
+  /// Not every axis once: error (argument).
   public func permuted(_ order: Int...) -> Tensor { permuted(order) }
+  /// The same with the axes in an array.
   public func permuted(_ order: [Int]) -> Tensor {
     Tensor.attempt("permuted", self) {
       let axes = try order.map(normalized)
@@ -70,7 +74,7 @@ extension Tensor {
     }
   }
 
-  /// Two axes exchanged.
+  /// Two axes exchanged; negative ones count from the end: `x.transposed(-1, -2)` transposes each matrix of a batch.
   public func transposed(_ a: Int, _ b: Int) -> Tensor {
     Tensor.attempt("transposed", self) {
       var order = Array(0..<rank)
@@ -79,7 +83,7 @@ extension Tensor {
     }
   }
 
-  /// A matrix's transpose.
+  /// A matrix's transpose: [m, n] → [n, m]. Another rank: error (shape).
   public var T: Tensor {
     Tensor.attempt("T", self) {
       try Rules.rank(type, 2, "a matrix")
@@ -88,6 +92,12 @@ extension Tensor {
   }
 
   /// Without an axis of size 1, or without all of them.
+  ///
+  /// ```swift
+  /// Tensor.zeros([1, 3, 1]).squeezed(-1)      // [1, 3]
+  /// Tensor.zeros([1, 3, 1]).squeezed()        // [3]
+  /// ```
+  /// An axis of another size: error (shape).
   public func squeezed(_ axis: Int? = nil) -> Tensor {
     Tensor.attempt("squeezed", self) {
       guard let axis else { return reshape(Shape(dims: shape.dims.filter { $0 != 1 })) }
@@ -100,6 +110,11 @@ extension Tensor {
   }
 
   /// With a new axis of size 1, which is axis `axis` of the result (negative: from the result's end).
+  ///
+  /// ```swift
+  /// Tensor.zeros([3]).unsqueezed(0)       // [1, 3]
+  /// Tensor.zeros([3]).unsqueezed(-1)      // [3, 1]
+  /// ```
   public func unsqueezed(_ axis: Int) -> Tensor {
     Tensor.attempt("unsqueezed", self) {
       let i = axis < 0 ? axis + rank + 1 : axis
@@ -109,7 +124,12 @@ extension Tensor {
     }
   }
 
-  /// Sizes of 1 and missing leading axes repeated to fill a shape, without copying.
+  /// Sizes of 1 and missing leading axes repeated to fill a shape, without copying. A shape that does not fit: error
+  /// (shape).
+  ///
+  /// ```swift
+  /// Tensor([1, 2]).broadcast(to: [3, 2])      // [[1, 2], [1, 2], [1, 2]]
+  /// ```
   public func broadcast(to shape: Shape) -> Tensor { stretched(to: shape) }
 
   /// The order along some axes reversed; along all of them without arguments.
@@ -117,13 +137,13 @@ extension Tensor {
     Tensor.attempt("reversed", self) { Dispatch.one(.reverse(Reverse(axes: try normalized(all(axes)))), self) }
   }
 
-  /// Surrounded by `value`.
+  /// Surrounded by `value`: each axis grows by the two numbers given for it.
   ///
   /// ```swift
-  /// Tensor([1, 2]).padded([(1, 2)])      // [0, 1, 2, 0, 0]
+  /// Tensor([1, 2]).padded([(1, 2)], value: 9)      // [9, 1, 2, 9, 9]
   /// ```
   /// - Parameters:
-  ///   - amounts: for each axis how many elements come before and after.
+  ///   - amounts: for each axis how many elements come before and after; not negative.
   ///   - value: what the new elements hold.
   public func padded<S: TensorScalar>(_ amounts: [(Int, Int)], value: S) -> Tensor {
     Tensor.attempt("padded", self) {
@@ -134,5 +154,10 @@ extension Tensor {
       return Dispatch.one(.pad(Pad(low: low, high: high, value: value.scalar)), self)
     }
   }
+  /// Surrounded by zeros.
+  ///
+  /// ```swift
+  /// Tensor([1, 2]).padded([(1, 2)])      // [0, 1, 2, 0, 0]
+  /// ```
   public func padded(_ amounts: [(Int, Int)]) -> Tensor { padded(amounts, value: 0) }
 }

@@ -1,9 +1,11 @@
 extension Tensor {
   /// selfᵉ, element by element: `x.power(y)` is `x ** y`.
   public consuming func power(_ exponent: consuming Tensor) -> Tensor { self ** exponent }
+  /// xᵉ with a weak number: `x.power(2)` is `x ** 2`.
   public consuming func power<S: TensorScalar>(_ exponent: S) -> Tensor { self ** exponent }
 
-  /// ⌊a/b⌋, Python's `//`: rounded toward −∞. Integers stay integers, and by 0 give 0.
+  /// Element-wise ⌊a/b⌋ with broadcasting, Python's `//`: rounded toward −∞. Integers stay integers, and by 0 give 0;
+  /// reals by 0 give ±∞ or NaN.
   ///
   /// ```swift
   /// Tensor([7, -7]).floorDivide(2)      // [3, -4]
@@ -26,6 +28,7 @@ extension Tensor {
       return select(byInfinity, select(remainder .== a, Tensor.zerosLike(a), Tensor.fullLike(a, -1)), finite)
     }
   }
+  /// ⌊a/b⌋ by a weak number.
   public func floorDivide<S: TensorScalar>(_ other: S) -> Tensor {
     Tensor.attempt("floorDivide", self) { floorDivide(try Promotion.weak(other.scalar, beside: dtype, .divide)) }
   }
@@ -49,20 +52,30 @@ extension Tensor {
   }
 }
 
-/// The larger of two, element by element, with broadcasting; NaN wins. Equal operands get half of the gradient each.
+/// The larger of two, element by element, with broadcasting; NaN wins, on bool it is "or". Equal operands get half of
+/// the gradient each.
+///
+/// ```swift
+/// maximum(Tensor([1, 5]), Tensor([3, 2]))      // [3, 5]
+/// ```
 public func maximum(_ a: consuming Tensor, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.maximum, a, b) }
+/// The larger of each element and a weak number.
 public func maximum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor {
   Promotion.arithmetic(.maximum, a, b.scalar)
 }
+/// The larger of a weak number and each element.
 public func maximum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor {
   Promotion.arithmetic(.maximum, a.scalar, b)
 }
 
-/// The smaller of two, element by element, with broadcasting; NaN wins. Equal operands get half of the gradient each.
+/// The smaller of two, element by element, with broadcasting; NaN wins, on bool it is "and". Equal operands get half of
+/// the gradient each.
 public func minimum(_ a: consuming Tensor, _ b: consuming Tensor) -> Tensor { Promotion.arithmetic(.minimum, a, b) }
+/// The smaller of each element and a weak number.
 public func minimum<S: TensorScalar>(_ a: consuming Tensor, _ b: S) -> Tensor {
   Promotion.arithmetic(.minimum, a, b.scalar)
 }
+/// The smaller of a weak number and each element.
 public func minimum<S: TensorScalar>(_ a: S, _ b: consuming Tensor) -> Tensor {
   Promotion.arithmetic(.minimum, a.scalar, b)
 }
@@ -90,6 +103,7 @@ public func select(_ condition: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
       .select, condition.cast(to: .bool).stretched(to: shape), x.stretched(to: shape), y.stretched(to: shape))
   }
 }
+/// The weak number `a` where the condition is true, `b` elsewhere.
 public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: Tensor) -> Tensor {
   let y = b.cast(to: b.dtype.promotedWithWeak(a.scalar.weakDType))
   return Tensor.attempt("select", condition, y) {
@@ -97,6 +111,7 @@ public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: Tensor) ->
     return select(condition, Tensor.filled(a.scalar, y), y)
   }
 }
+/// `a` where the condition is true, the weak number `b` elsewhere.
 public func select<S: TensorScalar>(_ condition: Tensor, _ a: Tensor, _ b: S) -> Tensor {
   let x = a.cast(to: a.dtype.promotedWithWeak(b.scalar.weakDType))
   return Tensor.attempt("select", condition, x) {
@@ -104,6 +119,7 @@ public func select<S: TensorScalar>(_ condition: Tensor, _ a: Tensor, _ b: S) ->
     return select(condition, x, Tensor.filled(b.scalar, x))
   }
 }
+/// One of two numbers; the result has the condition's shape and the numbers' default dtype.
 public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: S) -> Tensor {
   select(condition, Tensor.scalar(a.scalar, dtype: S.defaultDType), Tensor.scalar(b.scalar, dtype: S.defaultDType))
 }

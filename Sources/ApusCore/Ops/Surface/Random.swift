@@ -13,12 +13,13 @@ public final class Generator: Sendable {
   /// Draws of two threads must not see the same state.
   private let lock = Mutex(())
 
+  /// A stream of its own, at its beginning.
   public init(seed: UInt64) { state = Variable(Generator.state(seed)) }
 
   /// The stream that is used where none is given; seeded with 0 until ``manualSeed(_:)``.
   public static let `default` = Generator(seed: 0)
 
-  /// Begins the stream of a seed.
+  /// Begins the stream of a seed: the next draw is its first.
   public func seed(_ seed: UInt64) { state.value = Generator.state(seed) }
 
   private static func state(_ seed: UInt64) -> Tensor {

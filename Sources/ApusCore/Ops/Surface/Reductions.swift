@@ -16,42 +16,50 @@ extension Tensor {
   /// Whole numbers add up as int64.
   private func asSummand() -> Tensor { dtype.isFloatingPoint || dtype.isComplex ? self : cast(to: .int64) }
 
-  /// Σx. Integers and bool sum as int64.
+  /// Σx. Integers and bool sum as int64, wrapping. Of no elements: 0.
   public func sum(_ axes: Int..., keepDims: Bool = false) -> Tensor {
     sum(axes: all(axes), keepDims: keepDims)
   }
+  /// Σx over a list of axes; an empty one reduces nothing.
   public func sum(axes: [Int], keepDims: Bool = false) -> Tensor {
     reduced("sum", asSummand(), axes, keepDims) { .sum(Sum(axes: $0, keepDims: $1)) }
   }
 
-  /// Πx. Integers and bool multiply as int64. The gradient is right beside any number of zeros.
+  /// Πx. Integers and bool multiply as int64, wrapping. Of no elements: 1. The gradient is right beside any number of
+  /// zeros.
   public func product(_ axes: Int..., keepDims: Bool = false) -> Tensor {
     product(axes: all(axes), keepDims: keepDims)
   }
+  /// Πx over a list of axes; an empty one reduces nothing.
   public func product(axes: [Int], keepDims: Bool = false) -> Tensor {
     reduced("product", asSummand(), axes, keepDims) { .product(Product(axes: $0, keepDims: $1)) }
   }
 
-  /// The largest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape).
+  /// The largest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape); bool:
+  /// error (dtype).
   public func max(_ axes: Int..., keepDims: Bool = false) -> Tensor {
     max(axes: all(axes), keepDims: keepDims)
   }
+  /// The largest element over a list of axes; an empty one reduces nothing.
   public func max(axes: [Int], keepDims: Bool = false) -> Tensor {
     reduced("max", self, axes, keepDims) { .max(Max(axes: $0, keepDims: $1)) }
   }
 
-  /// The smallest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape).
+  /// The smallest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape); bool:
+  /// error (dtype).
   public func min(_ axes: Int..., keepDims: Bool = false) -> Tensor {
     min(axes: all(axes), keepDims: keepDims)
   }
+  /// The smallest element over a list of axes; an empty one reduces nothing.
   public func min(axes: [Int], keepDims: Bool = false) -> Tensor {
     reduced("min", self, axes, keepDims) { .min(Min(axes: $0, keepDims: $1)) }
   }
 
-  /// Σx / n. Integers and bool are averaged as float32.
+  /// Σx / n. Integers and bool are averaged as float32. Of no elements: NaN.
   public func mean(_ axes: Int..., keepDims: Bool = false) -> Tensor {
     mean(axes: all(axes), keepDims: keepDims)
   }
+  /// Σx / n over a list of axes; an empty one reduces nothing.
   public func mean(axes: [Int], keepDims: Bool = false) -> Tensor {
     Tensor.attempt("mean", self) {
       let (x, set) = (asReal(), try normalized(axes))
@@ -59,10 +67,12 @@ extension Tensor {
     }
   }
 
-  /// Σ(x − mean)² / (n − correction): with 1 the unbiased estimate, with 0 the mean square deviation.
+  /// Σ(x − mean)² / max(n − correction, 0): with 1 the unbiased estimate, with 0 the mean square deviation. One element
+  /// with correction 1: NaN. Integers and bool count as float32.
   public func variance(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) -> Tensor {
     variance(axes: all(axes), correction: correction, keepDims: keepDims)
   }
+  /// The variance over a list of axes.
   public func variance(axes: [Int], correction: Int = 1, keepDims: Bool = false) -> Tensor {
     Tensor.attempt("variance", self) {
       let (x, set) = (asReal(), try normalized(axes))
@@ -77,10 +87,11 @@ extension Tensor {
     }
   }
 
-  /// √variance.
+  /// √variance, with the same correction.
   public func standardDeviation(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) -> Tensor {
     standardDeviation(axes: all(axes), correction: correction, keepDims: keepDims)
   }
+  /// √variance over a list of axes.
   public func standardDeviation(axes: [Int], correction: Int = 1, keepDims: Bool = false) -> Tensor {
     let variance = variance(axes: axes, correction: correction, keepDims: keepDims)
     // The root's slope at 0 is infinite, and the variance's is 0: equal elements get the gradient 0.
@@ -88,23 +99,26 @@ extension Tensor {
     return select(isConstant, 0, select(isConstant, 1, variance).sqrt())
   }
 
-  /// Whether some element is not 0; false for none.
+  /// Whether some element is not 0, as bool; false for none. NaN is not 0.
   public func any(_ axes: Int..., keepDims: Bool = false) -> Tensor {
     any(axes: all(axes), keepDims: keepDims)
   }
+  /// Whether some element is not 0, over a list of axes; an empty one asks of each element.
   public func any(axes: [Int], keepDims: Bool = false) -> Tensor {
     cast(to: .bool).sum(axes: axes, keepDims: keepDims) .!= 0
   }
 
-  /// Whether every element is not 0; true for none.
+  /// Whether every element is not 0, as bool; true for none. NaN is not 0.
   public func all(_ axes: Int..., keepDims: Bool = false) -> Tensor {
     all(axes: all(axes), keepDims: keepDims)
   }
+  /// Whether every element is not 0, over a list of axes; an empty one asks of each element.
   public func all(axes: [Int], keepDims: Bool = false) -> Tensor {
     (.!self).sum(axes: axes, keepDims: keepDims) .== 0
   }
 
-  /// log Σ exp(x) along an axis, without overflow.
+  /// log Σ exp(x) along an axis, without overflow; integers and bool count as float32. An axis without elements: error
+  /// (shape).
   public func logSumExp(axis: Int, keepDims: Bool = false) -> Tensor {
     Tensor.attempt("logSumExp", self) {
       let (x, set) = (asReal(), AxisSet([try normalized(axis)]))
@@ -117,7 +131,11 @@ extension Tensor {
   }
 
   /// The place of the largest element along an axis, int64; the first of equal ones, and the first NaN before all.
-  /// Without an axis: its place in row-major order, a scalar.
+  /// Without an axis: its place in row-major order, a scalar. An axis without elements: error (shape).
+  ///
+  /// ```swift
+  /// logits.argMax(axis: -1)      // [N, classes] → [N]: each row's class
+  /// ```
   public func argMax(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
     place("argMax", axis, keepDims) { .argMax(ArgMax(axis: $0, keepDims: $1)) }
   }
