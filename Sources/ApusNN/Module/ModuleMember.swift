@@ -1,7 +1,13 @@
 import ApusCore
 
 /// A named part of a module.
+///
+/// ```swift
+/// func members() -> [ModuleMember] { [ModuleMember("body", .module(body)), ModuleMember("scale", .parameter(scale))] }
+/// ```
+/// A module says so itself where its stored properties can't: ``Module/members()``.
 public struct ModuleMember: Sendable {
+  /// What the part is.
   public enum Kind: Sendable {
     case parameter(Parameter)
     case buffer(Buffer)
@@ -9,9 +15,14 @@ public struct ModuleMember: Sendable {
     case generator(Generator)
     case module(any Module)
   }
+  /// Its name within the module, the part between two dots of a parameter's name.
   public var name: String
+  /// What the part is.
   public var kind: Kind
 
+  /// - Parameters:
+  ///   - name: within the module.
+  ///   - kind: what the part is.
   public init(_ name: String, _ kind: Kind) {
     self.name = name
     self.kind = kind
@@ -116,6 +127,7 @@ extension Module {
     }
   }
 
+  /// The parameters at and below this module, each once, frozen ones too: what an optimizer takes.
   public var parameters: [Parameter] { namedParameters().map(\.parameter) }
 
   /// The buffers at and below this module with their names, each once.
@@ -145,5 +157,10 @@ extension Module {
   public func zeroGradients() { for parameter in parameters { parameter.gradient = nil } }
 
   /// Whether training changes the parameters at and below this module (`requires_grad_`, Keras' `trainable`).
+  ///
+  /// ```swift
+  /// model.body.setTrainable(false)          // fine-tune the rest
+  /// ```
+  /// - Parameter trainable: false freezes them: they get no gradients and optimizers leave them out.
   public func setTrainable(_ trainable: Bool) { for parameter in parameters { parameter.isTrainable = trainable } }
 }
