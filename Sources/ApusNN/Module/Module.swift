@@ -61,7 +61,7 @@ extension Module {
 
 extension Module {
   /// Puts this module and all it contains into training mode: dropout drops, batch norm uses the batch's statistics.
-  /// Modules begin in it. A compiled function is traced anew in the other mode.
+  /// Modules begin in it. A compiled function that reads the mode has a graph for each.
   public func train() { setMode(training: true) }
 
   /// Puts this module and all it contains into inference mode (`eval`, Keras' `training=False`). It does not switch
