@@ -49,6 +49,10 @@ public enum Datasets {
   /// The MNIST files in a folder: 60,000 images to train on and 10,000 to test with as published, other numbers if the
   /// files hold others.
   ///
+  /// ```swift
+  /// let mnist = try Datasets.mnist(directory: "data/mnist")
+  /// let train = try mnist.train.shuffled(seed: 0).batched(128)      // float32[128, 1, 28, 28], int64[128]
+  /// ```
   /// Each of the four files may be compressed (`.gz`) or not, and its name may have a dot where the published one
   /// has a dash (`train-images.idx3-ubyte`). Data sets in the same format, as Fashion-MNIST, are read too.
   /// - Parameter directory: the folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,

@@ -33,6 +33,7 @@ extension Module {
   public func members() -> [ModuleMember] { reflectedMembers() }
 
   /// The members that the stored properties hold: those of superclasses first, then in the order of declaration.
+  /// Properties of other types are no part of the module.
   public func reflectedMembers() -> [ModuleMember] {
     var mirrors: [Mirror] = []
     var mirror: Mirror? = Mirror(reflecting: self)
@@ -118,7 +119,11 @@ extension Module {
       }
   }
 
-  /// The parameters at and below this module with their names, each once.
+  /// The parameters at and below this module with their names, each once (`named_parameters`).
+  ///
+  /// ```swift
+  /// for (name, parameter) in model.namedParameters() { print(name, parameter.value.shape) }
+  /// ```
   public func namedParameters() -> [(name: String, parameter: Parameter)] {
     var seen: Set<ObjectIdentifier> = []
     return allMembers().compactMap { path, kind in
