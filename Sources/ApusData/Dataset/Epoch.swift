@@ -31,7 +31,7 @@ public struct DatasetState: Hashable, Codable, Sendable {
 ///
 /// ```swift
 /// var batches = dataset.epoch(0).makeIterator()
-/// while let batch = try batches.next() { … }
+/// while let batch = try batches.next() { print(batch.inputs.shape) }
 /// ```
 public struct Epoch: Sendable {
   let dataset: Dataset
