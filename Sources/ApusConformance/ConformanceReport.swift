@@ -6,18 +6,25 @@ public struct ConformanceReport: Sendable, CustomStringConvertible {
     public var subject: String
     /// The operands' types and layouts, or the graph's sizes.
     public var operands: String
+    /// How the result differs, or the error.
     public var message: String
+    /// `subject(operands): message`.
     public var description: String { "\(subject)(\(operands)): \(message)" }
   }
 
+  /// The engine's name.
   public var engine: String
+  /// How many comparisons were made.
   public internal(set) var checks = 0
+  /// Those that failed.
   public internal(set) var failures: [Failure] = []
   /// Primitives and dtypes that the engine refused as unsupported, each once.
   public internal(set) var unsupported: Set<String> = []
 
+  /// Whether nothing failed. What the engine refused as unsupported does not count.
   public var passed: Bool { failures.isEmpty }
 
+  /// A line of totals, up to three failures of each subject, and what was unsupported.
   public var description: String {
     var lines = ["\(engine): \(checks) checks, \(failures.count) failures, \(unsupported.count) unsupported"]
     // The first few of each subject say what is wrong with it.

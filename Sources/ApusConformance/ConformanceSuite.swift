@@ -15,6 +15,10 @@ public struct ConformanceSuite: Sendable {
   /// Whether to try compiled graphs.
   public var includesGraphs: Bool
 
+  /// - Parameters:
+  ///   - kinds: the primitives to try.
+  ///   - includesLarge: whether to try large operands and whole networks too, which takes longer.
+  ///   - includesGraphs: whether to try compiled graphs.
   public init(
     kinds: Set<PrimitiveKind> = Set(PrimitiveKind.allCases), includesLarge: Bool = true, includesGraphs: Bool = true
   ) {
@@ -24,6 +28,8 @@ public struct ConformanceSuite: Sendable {
   }
 
   /// Runs the suite.
+  /// - Parameter engine: what is examined.
+  /// - Returns: every difference from the reference engine.
   public func run(on engine: any Engine) -> ConformanceReport {
     var run = PrimitiveChecks(engine: engine)
     for kind in PrimitiveKind.allCases where kinds.contains(kind) {

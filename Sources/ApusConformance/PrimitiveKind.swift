@@ -21,6 +21,7 @@ public enum PrimitiveKind: String, CaseIterable, Hashable, Sendable {
   case randomUniform, randomNormal
   case custom
 
+  /// The case of a primitive.
   public init(_ primitive: Primitive) {
     switch primitive {
     case .negate: self = .negate

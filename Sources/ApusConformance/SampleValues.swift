@@ -4,7 +4,9 @@ import ApusCore
 /// Generators", OOPSLA 2014.)
 public struct SplitMix: RandomNumberGenerator, Sendable {
   private var state: UInt64
+  /// The stream of a seed.
   public init(seed: UInt64) { state = seed }
+  /// The next 64 bits.
   public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var z = state
@@ -15,6 +17,7 @@ public struct SplitMix: RandomNumberGenerator, Sendable {
 }
 
 extension Sample.Operand {
+  /// The shape of the tensor that the operand becomes.
   public var shape: Shape {
     switch self {
     case .real(let shape, _): shape
@@ -32,6 +35,7 @@ extension Sample {
   ///   - seed: chooses the numbers of operands that are given by a range.
   ///   - dtype: what real operands (ranges of reals, and listed float64 values) are made of. For integer dtypes they
   ///     are rounded, for complex ones an imaginary part is added.
+  /// - Throws: `ApusError` when they can't be made.
   public func tensors(seed: UInt64 = 1, reals dtype: DType = .float64) throws -> [Tensor] {
     try operands.enumerated().map { i, operand in
       try operand.tensor(seed: seed &* 1_000_003 &+ UInt64(i), reals: dtype)

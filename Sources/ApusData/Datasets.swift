@@ -5,6 +5,11 @@ import CDigits
 /// Data sets that are built in or read from their published files.
 ///
 /// Images are float32[N, 1, height, width] from 0 (paper) to 1 (ink), labels int64[N].
+/// ```swift
+/// let digits = try Datasets.digits()
+/// let train = try digits.train.shuffled(seed: 0).batched(32)
+/// let mnist = try Datasets.mnist(directory: "data/mnist")
+/// ```
 public enum Datasets {
   /// A data set's two parts.
   public struct Split: Sendable {
@@ -16,12 +21,13 @@ public enum Datasets {
     public let classNames: [String]
   }
 
-  /// The UCI optical recognition of handwritten digits (E. Alpaydin, C. Kaynak, 1998, doi:10.24432/C50P49, CC BY 4.0):
-  /// 1,797 real 8×8 images, built in.
+  /// The UCI optical recognition of handwritten digits (E. Alpaydin, C. Kaynak, 1998, https://doi.org/10.24432/C50P49,
+  /// CC BY 4.0): 1,797 real 8×8 images, built in.
   ///
   /// The split is fixed: of every five images in the source's order the last is held out (index % 5 == 4). That makes
   /// 1,438 images to train on and 359 to test with.
   /// - Returns: examples of float32[1, 8, 8] and an int64 label each.
+  /// - Throws: what ``Dataset/init(_:)`` throws.
   public static func digits() throws -> Split {
     let count = Int(APUS_DIGITS_COUNT)
     let size = Int(APUS_DIGITS_HEIGHT * APUS_DIGITS_WIDTH)
@@ -43,6 +49,10 @@ public enum Datasets {
   /// The MNIST files in a folder: 60,000 images to train on and 10,000 to test with as published, other numbers if the
   /// files hold others.
   ///
+  /// ```swift
+  /// let mnist = try Datasets.mnist(directory: "data/mnist")
+  /// let train = try mnist.train.shuffled(seed: 0).batched(128)      // float32[128, 1, 28, 28], int64[128]
+  /// ```
   /// Each of the four files may be compressed (`.gz`) or not, and its name may have a dot where the published one
   /// has a dash (`train-images.idx3-ubyte`). Data sets in the same format, as Fashion-MNIST, are read too.
   /// - Parameter directory: the folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,

@@ -6,7 +6,9 @@ import ApusCore
 
 /// A regular file opened for reading, its size known before anything is read.
 package final class InputFile: Sendable {
+  /// Where it is.
   package let path: String
+  /// In bytes, when it was opened.
   package let size: Int
   private let descriptor: Int32
 
@@ -27,7 +29,10 @@ package final class InputFile: Sendable {
   deinit { close(descriptor) }
 
   /// The bytes from `offset` on.
-  /// - Throws: `ApusError` (file) when the file has fewer.
+  /// - Parameters:
+  ///   - count: how many.
+  ///   - offset: of the first, from the file's beginning.
+  /// - Throws: `ApusError` (file) when the file has fewer, or can't be read.
   package func read(_ count: Int, at offset: Int) throws -> [UInt8] {
     guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
       throw ApusError(.file, "\(path): truncated: \(count) bytes at \(offset) of a file of \(size)")

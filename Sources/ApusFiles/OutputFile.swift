@@ -18,6 +18,8 @@ package final class OutputFile {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
+  /// Appends bytes.
+  /// - Throws: `ApusError` (file) when they can't be written.
   package func write(_ bytes: RawSpan) throws {
     var done = 0
     while done < bytes.byteCount {
@@ -32,6 +34,8 @@ package final class OutputFile {
     }
   }
 
+  /// Appends bytes.
+  /// - Throws: `ApusError` (file) when they can't be written.
   package func write(_ bytes: [UInt8]) throws { try write(bytes.span.bytes) }
 
   /// Closes the file once its bytes are on the disk.

@@ -4,6 +4,13 @@ import ApusNN
 extension Module {
   /// Writes the values of all parameters and buffers to a safetensors file, under their names.
   ///
+  /// ```swift
+  /// try model.save(to: "model.safetensors", metadata: ["epochs": "20"])
+  /// ```
+  /// PyTorch reads it by `safetensors.torch.load_file`; the names fit a `state_dict` of the same structure.
+  /// - Parameters:
+  ///   - path: of the file; one that is there is replaced.
+  ///   - metadata: free text about the model.
   /// - Throws: `ApusError` (argument) when sizes are still to be inferred, (file) when it can't be written. What was at
   ///   `path` stays until the new file is complete.
   public func save(to path: String, metadata: [String: String] = [:]) throws {
@@ -13,8 +20,16 @@ extension Module {
 
   /// Loads the values that `save(to:metadata:)`, or PyTorch for the same structure, wrote.
   ///
-  /// - Parameter strict: whether names that only the model or only the file has are an error.
-  /// - Throws: `ApusError` (file) for a damaged file, (argument) listing what does not fit. The model is unchanged then.
+  /// ```swift
+  /// try model.load(from: "model.safetensors")
+  /// ```
+  /// Layers whose sizes were to be inferred take those of the file.
+  /// - Parameters:
+  ///   - path: of the file.
+  ///   - strict: whether names that only the model or only the file has are an error; otherwise they are left out.
+  /// - Returns: the names that only one side has.
+  /// - Throws: `ApusError` (file) for a damaged file, (argument) listing what does not fit. The model is unchanged
+  ///   then.
   @discardableResult
   public func load(from path: String, strict: Bool = true) throws -> StateDifference {
     do {

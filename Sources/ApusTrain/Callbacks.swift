@@ -2,24 +2,36 @@ import ApusCore
 import ApusNN
 
 /// What `fit` does besides training: `callbacks: [.progress, .checkpoint("ckpt"), .earlyStopping(patience: 3)]`.
+///
+/// ```swift
+/// let log = Callback.onEpochEnd { moment in print(moment.epoch, moment.values) }
+/// try await trainer.fit(train, epochs: 5, callbacks: [.progress, log])
+/// ```
+/// An own one that follows steps too is a ``TrainingObserver``.
 public struct Callback: Sendable {
   let makeObserver: @Sendable () -> any TrainingObserver
 
-  /// An own observer.
+  /// A callback of an observer; one that is used in several fits is the same object in each.
+  /// - Parameter observer: is told of the training's steps and epochs.
   public init(_ observer: any TrainingObserver) { makeObserver = { observer } }
 
   init(_ makeObserver: @escaping @Sendable () -> any TrainingObserver) { self.makeObserver = makeObserver }
 
-  /// Calls a function after every epoch.
+  /// Calls a function after every epoch, validation included.
+  /// - Parameter body: is given the moment; what it throws ends the fit.
   public static func onEpochEnd(_ body: @escaping @Sendable (TrainingMoment) throws -> Void) -> Callback {
     Callback { EpochEnd(body) }
   }
 
-  /// Ends the training when a value has not improved for `patience` epochs of the run, which an earlier `fit` is no part
-  /// of.
+  /// Ends the training when a value has not improved for `patience` epochs of the run, which an earlier `fit` is no
+  /// part of (Keras' `EarlyStopping`). The weights stay those of the last epoch; `.checkpoint(bestOf:)` keeps the best.
   ///
+  /// ```swift
+  /// let callbacks: [Callback] = [.earlyStopping(patience: 3), .checkpoint("best", bestOf: "val_loss")]
+  /// ```
   /// - Parameters:
-  ///   - monitor: a name in ``History``; larger is better if it contains "accuracy", else smaller.
+  ///   - monitor: a name in ``History``; larger is better if it contains "accuracy", else smaller. A name that is not
+  ///     there ends the fit with an error (argument).
   ///   - patience: epochs in a row without an improvement after which the training ends; 0 is as 1.
   ///   - minimumChange: what counts as an improvement: a change by more than this.
   public static func earlyStopping(
@@ -28,15 +40,23 @@ public struct Callback: Sendable {
     Callback { EarlyStopping(Monitor(monitor, minimumChange: minimumChange), patience: patience) }
   }
 
-  /// Sets the learning rate: the optimizer's first one times the schedule's factor.
+  /// Sets the learning rate before each step: the optimizer's first one (``Trainer/initialLearningRate``) times the
+  /// schedule's factor (Keras' `LearningRateScheduler`).
+  ///
+  /// ```swift
+  /// let schedule = Schedule.cosine(steps: 20 * train.count).warmingUp(steps: 100)
+  /// try await trainer.fit(train, epochs: 20, callbacks: [.learningRate(schedule)])
+  /// ```
   /// - Parameters:
-  ///   - schedule: the factor as a function of progress.
+  ///   - schedule: the factor as a function of progress. One that gives a negative rate ends the fit with an error
+  ///     (argument).
   ///   - unit: what the schedule counts: steps of the whole training, or epochs, both from 0.
   public static func learningRate(_ schedule: Schedule, per unit: ScheduleUnit = .step) -> Callback {
     Callback { LearningRateSetter(schedule, unit) }
   }
 }
 
+/// What a schedule counts: steps of the whole training or epochs.
 public enum ScheduleUnit: Hashable, Sendable { case step, epoch }
 
 /// Follows a value of the history.

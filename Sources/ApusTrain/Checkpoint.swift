@@ -13,13 +13,18 @@ import ApusNN
 extension Callback {
   /// Saves a checkpoint after every epoch.
   ///
+  /// ```swift
+  /// try await trainer.fit(train, epochs: 20, callbacks: [.checkpoint("ckpt", everySteps: 500)])
+  /// ```
   /// A checkpoint is a directory with `model.safetensors` (loadable on its own), `optimizer.safetensors` and
   /// `state.json`. It is replaced in one step: a process killed at any moment leaves the old or the new one.
+  /// ``Trainer/resume(from:)`` goes on from it.
   /// - Parameters:
   ///   - directory: where; made when it does not exist, its parent must. A folder that holds anything else than a
   ///     checkpoint is an error, and left as it is.
   ///   - everySteps: saves after every so many steps as well.
-  ///   - bestOf: saves after an epoch only when this value of the history is its best so far.
+  ///   - bestOf: saves after an epoch only when this value of the history is its best so far: the largest if the name
+  ///     contains "accuracy", else the smallest.
   public static func checkpoint(_ directory: String, everySteps: Int? = nil, bestOf: String? = nil) -> Callback {
     Callback { CheckpointSaver(directory, everySteps, bestOf.map { Monitor($0) }) }
   }
@@ -61,8 +66,10 @@ extension Trainer {
   static let checkpointFiles = ["model.safetensors", "optimizer.safetensors", "state.json"]
 
   /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:)``.
-  /// - Throws: `ApusError` (file) when it can't be written, or `directory` holds anything else than a checkpoint; what was
-  ///   there is still there then. (argument) when the trainer is at work already, unless a callback of that training asks.
+  /// - Parameter directory: where, as there.
+  /// - Throws: `ApusError` (file) when it can't be written, or `directory` holds anything else than a checkpoint; what
+  ///   was there is still there then. (argument) when the trainer is at work already, unless a callback of that
+  ///   training asks.
   public func saveCheckpoint(_ directory: String) throws {
     // A step in the middle of it would leave values of different steps in one checkpoint.
     try occupied("saving a checkpoint") { try writeCheckpoint(directory) }
@@ -91,9 +98,15 @@ extension Trainer {
   /// data. The next ``fit(_:epochs:validation:callbacks:)`` goes on with that run as if it had not been interrupted;
   /// model, optimizer and data must be made as they were. Data of another size, batch size or order is refused there;
   /// checkpoints made before there was a record of those are held to the shuffles' seeds alone.
+  ///
+  /// ```swift
+  /// try trainer.resume(from: "ckpt")
+  /// try await trainer.fit(train, epochs: 20, callbacks: [.checkpoint("ckpt")])      // 20 in all
+  /// ```
+  /// - Parameter directory: of the checkpoint.
   /// - Throws: `ApusError` (file) when files are missing or damaged, (argument) when they don't fit the model or
-  ///   optimizer, or when the trainer is at work already; the model may hold the checkpoint's weights then, the optimizer
-  ///   is as it was.
+  ///   optimizer, or when the trainer is at work already; the model may hold the checkpoint's weights then, the
+  ///   optimizer is as it was.
   public func resume(from directory: String) throws {
     try occupied("resuming a training", nests: false) { try readCheckpoint(directory) }
   }

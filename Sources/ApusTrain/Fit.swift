@@ -3,19 +3,26 @@ import ApusData
 import ApusNN
 
 extension Trainer {
-  /// Trains for a number of epochs.
+  /// Trains for a number of epochs (Keras' `fit`).
   ///
+  /// ```swift
+  /// let history = try await trainer.fit(
+  ///   digits.train.shuffled(seed: 0).batched(32), epochs: 20, validation: digits.test.batched(128),
+  ///   callbacks: [.progress, .earlyStopping(patience: 3)])
+  /// print(history["val_accuracy"])
+  /// ```
   /// After ``resume(from:)`` it goes on with the interrupted run, of which `epochs` is the whole length. Otherwise it
   /// trains so many epochs more, whose numbers (and so the data's order) follow those before.
   /// - Parameters:
   ///   - train: batches of inputs and targets.
   ///   - epochs: passes over the data, 0 or more.
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
-  ///   - callbacks: what else happens.
+  ///   - callbacks: what else happens; they are asked in their order.
   /// - Returns: the records of all epochs so far.
-  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train or validate on, `epochs`
-  ///   is negative, the trainer is training or evaluating already or a resumed run had other data; `CancellationError` when the task
-  ///   is cancelled, and what reading the data or callbacks throw. The model keeps what it learned.
+  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train or validate
+  ///   on, `epochs` is negative, the trainer is training or evaluating already or a resumed run had other data;
+  ///   `CancellationError` when the task is cancelled, and what reading the data or callbacks throw. The model keeps
+  ///   what it learned.
   @discardableResult
   public func fit(
     _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = []

@@ -5,6 +5,7 @@
 /// history["val_accuracy"].last
 /// ```
 public struct History: Hashable, Codable, Sendable {
+  /// One epoch's record.
   public struct Epoch: Hashable, Codable, Sendable {
     /// Counted from 1.
     public var number: Int
@@ -12,11 +13,15 @@ public struct History: Hashable, Codable, Sendable {
     public var values: [String: Double]
     /// Wall-clock time of training and validation, in seconds.
     public var seconds: Double
+    /// How many batches were trained on.
     public var steps: Int
+    /// How many examples they had.
     public var examples: Int
   }
+  /// The records in their order.
   public var epochs: [Epoch] = []
 
+  /// A history of no epochs.
   public init() {}
 
   /// A value's course over the epochs; epochs without it are left out.

@@ -5,15 +5,17 @@ import ApusNN
 ///
 /// ```swift
 /// Trainer(model, optimizer: Adam(), loss: .crossEntropy, metrics: [.accuracy, .topAccuracy(5)])
+/// let within = Metric("within_1") { (predictions, targets) in (predictions - targets).abs() .< 1 }
 /// ```
 public struct Metric: Sendable {
   /// Its name in ``History`` and logs; validation puts `val_` before it.
   public let name: String
   private let values: @Sendable (Tensor, Tensor) -> Tensor
 
+  /// A metric of one's own.
   /// - Parameters:
   ///   - name: its name in ``History`` and logs.
-  ///   - values: of predictions and targets; a number for each example (further axes are averaged).
+  ///   - values: of predictions and targets; a number or bool for each example [N] (further axes are averaged).
   public init(_ name: String, _ values: @escaping @Sendable (_ predictions: Tensor, _ targets: Tensor) -> Tensor) {
     self.name = name
     self.values = values
@@ -26,8 +28,8 @@ public struct Metric: Sendable {
     return values.sum()
   }
 
-  /// The share of examples whose largest score [N, C, …] is that of the target: class numbers [N, …], or
-  /// probabilities of the scores' shape, whose largest counts.
+  /// The share of examples whose largest score [N, C, …] is that of the target: class numbers [N, …], or probabilities
+  /// of the scores' shape, whose largest counts (Keras' `SparseCategoricalAccuracy` and `CategoricalAccuracy`).
   public static let accuracy = Metric("accuracy") { predictions, targets in
     let best = predictions.argMax(axis: 1)
     if targets.shape == predictions.shape { return best .== targets.argMax(axis: 1) }
@@ -40,8 +42,10 @@ public struct Metric: Sendable {
     return best .== targets.cast(to: .int64)
   }
 
-  /// The share of examples whose target is among the `k` largest scores [N, C]; targets are class numbers [N].
-  /// Equal scores count as smaller; a target whose score is no number is not among them.
+  /// The share of examples whose target is among the `k` largest scores [N, C]; targets are class numbers [N]
+  /// (`SparseTopKCategoricalAccuracy`). Equal scores count as smaller; a target whose score is no number is not among
+  /// them.
+  /// - Parameter k: how many scores count. The metric's name is `top5_accuracy` for 5.
   public static func topAccuracy(_ k: Int) -> Metric {
     Metric("top\(k)_accuracy") { predictions, targets in
       let own = predictions.gatheredAlong(targets.cast(to: .int64).unsqueezed(1), axis: 1)
@@ -49,7 +53,8 @@ public struct Metric: Sendable {
     }
   }
 
-  /// The share of logits whose sign agrees with the target, 0 or 1, of the same shape.
+  /// The share of logits whose sign agrees with the target, 0 or 1, of the same shape (Keras' `BinaryAccuracy` takes
+  /// probabilities).
   public static let binaryAccuracy = Metric("binary_accuracy") { predictions, targets in
     (predictions .> 0) .== (targets.cast(to: predictions.dtype) .> 0.5)
   }

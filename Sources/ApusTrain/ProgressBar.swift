@@ -17,6 +17,7 @@ extension Callback {
   /// (a pipe, a log file) a line an epoch, and in long epochs the same as the bar says every ten seconds.
   public static let progress = progress(to: .standardOutput)
 
+  /// As ``progress``, where one says: `.progress(to: .standardError)` leaves standard output to the program's results.
   public static func progress(to output: ProgressOutput) -> Callback {
     Callback { ProgressBar(output.descriptor) }
   }

@@ -3,7 +3,11 @@ import ApusData
 import ApusNN
 import Synchronization
 
-/// How gradients are limited before the optimizer's step.
+/// How gradients are limited before the optimizer's step (Keras' `global_clipnorm` and `clipvalue`).
+///
+/// ```swift
+/// let trainer = Trainer(model, optimizer: Adam(), loss: .crossEntropy, gradientClipping: .norm(1))
+/// ```
 public enum GradientClipping: Hashable, Sendable {
   /// All together to a Euclidean norm.
   case norm(Double)
@@ -22,6 +26,7 @@ public enum GradientClipping: Hashable, Sendable {
 /// Batches' first tensor is the model's input, their last the loss's target. The whole step (forward, backward, update,
 /// metrics) is compiled once, with the batch's size left open, so that a smaller last batch is not traced anew.
 public final class Trainer: Sendable {
+  /// How steps run.
   public enum Execution: Hashable, Sendable {
     /// The step is traced and compiled at its first batch.
     case compiled
@@ -29,10 +34,15 @@ public final class Trainer: Sendable {
     case eager
   }
 
+  /// The model that is trained, evaluated and applied.
   public let model: any Layer
+  /// What changes the model's parameters.
   public let optimizer: any Optimizer
+  /// Of predictions and targets, the mean over a batch.
   public let loss: Loss
+  /// What is measured beside the loss.
   public let metrics: [Metric]
+  /// How gradients are limited before each step; nil: not at all.
   public let gradientClipping: GradientClipping?
   /// The optimizer's learning rate when the trainer was made: what schedules are relative to.
   public let initialLearningRate: Double
@@ -42,6 +52,7 @@ public final class Trainer: Sendable {
   private let forward: StepFunctions
   let state = Mutex(TrainingState())
 
+  /// A trainer of a model; nothing runs before ``fit(_:epochs:validation:callbacks:)``.
   /// - Parameters:
   ///   - model: is trained in place.
   ///   - optimizer: is given the model's parameters unless it has some.
@@ -106,11 +117,16 @@ public final class Trainer: Sendable {
 
   // MARK: Evaluation
 
-  /// The loss and the metrics over a dataset, in inference mode.
+  /// The loss and the metrics over a dataset, in inference mode: means over all examples.
   ///
+  /// ```swift
+  /// let result = try await trainer.evaluate(digits.test.batched(128))
+  /// print(result["accuracy"] ?? 0)
+  /// ```
   /// - Parameter dataset: of batches, inputs first and targets last.
-  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none or the trainer is at work
-  ///   already, or what reading the data throws.
+  /// - Returns: the values under `loss` and the metrics' names.
+  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none or the trainer is at
+  ///   work already, or what reading the data throws.
   public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
     try await occupied("an evaluation") { try await measure(dataset) }
   }
@@ -174,9 +190,15 @@ public final class Trainer: Sendable {
 
   // MARK: Prediction
 
-  /// The model's outputs for one batch of inputs, in inference mode.
-  /// - Throws: `ApusError` when the input does not fit the model, (argument) when the trainer is at work already, unless
-  ///   a callback of that training asks.
+  /// The model's outputs for one batch of inputs, in inference mode. No gradients are recorded.
+  ///
+  /// ```swift
+  /// let classes = try trainer.predict(images).argMax(axis: 1)     // float32[N, 10] → int64[N]
+  /// ```
+  /// - Parameter inputs: [N, …], as the model takes it.
+  /// - Returns: [N, …], what the model gives: logits where it was trained on them.
+  /// - Throws: `ApusError` when the input does not fit the model, (argument) when the trainer is at work already,
+  ///   unless a callback of that training asks.
   public func predict(_ inputs: Tensor) throws -> Tensor {
     try occupied("a prediction") {
       let modes = model.modes
@@ -186,9 +208,11 @@ public final class Trainer: Sendable {
     }
   }
 
-  /// The model's outputs for a dataset of batches, joined along the first axis.
-  /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) when the trainer is at work
-  ///   already, or what reading the data throws.
+  /// The model's outputs for a dataset of batches, joined along the first axis, in the order of its epoch 0.
+  /// - Parameter dataset: of batches, inputs first; targets are not looked at.
+  /// - Returns: [examples, …].
+  /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) when the trainer is at
+  ///   work already, or what reading the data throws.
   public func predict(_ dataset: Dataset) async throws -> Tensor {
     try await occupied("a prediction") {
       let modes = model.modes

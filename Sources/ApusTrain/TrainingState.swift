@@ -26,13 +26,20 @@ struct TrainingState: Sendable {
 }
 
 /// A moment of a training, as callbacks see it.
+///
+/// ```swift
+/// let target = Callback.onEpochEnd { if ($0.history["val_accuracy"].last ?? 0) > 0.99 { $0.stop() } }
+/// ```
 public struct TrainingMoment: Sendable {
+  /// The trainer. A callback may predict with it and save checkpoints.
   public let trainer: Trainer
-  /// The epoch, from 0, and the one at which the training ends.
+  /// The epoch, from 0. In ``TrainingObserver/epochDidEnd(_:)`` it is still the one that ended.
   public let epoch: Int
+  /// The epoch, from 0, before which the training ends.
   public let endEpoch: Int
-  /// Steps made in the epoch, and how many there are.
+  /// Steps made in the epoch.
   public let step: Int
+  /// Steps of a whole epoch.
   public let stepsPerEpoch: Int
   /// Examples seen in the epoch.
   public let examples: Int
@@ -43,6 +50,7 @@ public struct TrainingMoment: Sendable {
   public var values: [(name: String, value: Double)] { atEnd ?? trainer.sums.means(examples) }
   /// Those of an epoch that has ended: the running sums are the next one's already.
   var atEnd: [(name: String, value: Double)]?
+  /// The records of all epochs so far.
   public var history: History { trainer.history }
 
   /// Ends the training after this step or epoch.
@@ -50,12 +58,26 @@ public struct TrainingMoment: Sendable {
 }
 
 /// What takes part in a training without being the model: progress, checkpoints, schedules.
+///
+/// ```swift
+/// final class LossPrinter: TrainingObserver {
+///   func stepDidEnd(_ moment: TrainingMoment) {
+///     if moment.step % 100 == 0 { print(moment.step, moment.values) }
+///   }
+/// }
+/// try await trainer.fit(train, epochs: 5, callbacks: [Callback(LossPrinter())])
+/// ```
+/// All functions have empty defaults. What one throws ends the fit.
 public protocol TrainingObserver: AnyObject, Sendable {
+  /// Before the first step of a fit.
   func trainingWillBegin(_ moment: TrainingMoment) throws
+  /// Before each step; ``TrainingMoment/step`` is the number of those before it in the epoch.
   func stepWillBegin(_ moment: TrainingMoment) throws
+  /// After each step. Reading ``TrainingMoment/values`` in every one costs time: it waits for the step.
   func stepDidEnd(_ moment: TrainingMoment) throws
   /// After validation; the epoch is in the history.
   func epochDidEnd(_ moment: TrainingMoment) throws
+  /// After the last step of a fit, also of one that was stopped; not of one that failed or was cancelled.
   func trainingDidEnd(_ moment: TrainingMoment) throws
 }
 

@@ -78,7 +78,15 @@ extension Canvas {
     return apus_canvas_measure(canvas, text).advance
   }
 
-  /// Draws one line of text with its base line at `y`; `turned` writes it upwards.
+  /// Draws one line of text.
+  /// - Parameters:
+  ///   - text: what is written.
+  ///   - x: of the anchor.
+  ///   - y: of the base line.
+  ///   - font: its size and weight.
+  ///   - color: of the letters.
+  ///   - anchor: which point of the text is placed at `x`.
+  ///   - turned: writes it upwards.
   public func text(
     _ text: String, at x: Double, _ y: Double, font: Font, color: Color = .ink, anchor: Anchor = .start,
     turned: Bool = false
@@ -111,6 +119,12 @@ extension Canvas {
 
 extension Canvas {
   /// A straight line.
+  /// - Parameters:
+  ///   - start: where it begins.
+  ///   - end: where it ends.
+  ///   - color: of the line.
+  ///   - width: in units.
+  ///   - dashes: lengths of dashes and gaps in turn, in units; none: a whole line.
   public func line(
     from start: (x: Double, y: Double), to end: (x: Double, y: Double), color: Color, width: Double = 1,
     dashes: [Double] = []
@@ -118,7 +132,12 @@ extension Canvas {
     path([start, end], color: color, width: width, dashes: dashes)
   }
 
-  /// A polyline with round joins.
+  /// A polyline with round joins; fewer than two points draw nothing.
+  /// - Parameters:
+  ///   - points: its corners, both ends included.
+  ///   - color: of the line.
+  ///   - width: in units.
+  ///   - dashes: lengths of dashes and gaps in turn, in units; none: a whole line.
   public func path(_ points: [(x: Double, y: Double)], color: Color, width: Double = 1, dashes: [Double] = []) {
     guard let first = points.first, points.count > 1 else { return }
     set(color)
@@ -158,7 +177,15 @@ extension Canvas {
     }
   }
 
-  /// A gray image whose pixels become hard-edged blocks; `samples` row by row, 0 black to 255 white.
+  /// A gray image whose pixels become hard-edged blocks.
+  /// - Parameters:
+  ///   - samples: row by row, 0 black to 255 white; as many as `columns` × `rows`, otherwise it traps.
+  ///   - columns: the image's width in pixels.
+  ///   - rows: the image's height in pixels.
+  ///   - x: of the left edge.
+  ///   - y: of the upper edge.
+  ///   - width: on the canvas, in units.
+  ///   - height: on the canvas, in units.
   public func image(
     _ samples: [UInt8], columns: Int, rows: Int, x: Double, y: Double, width: Double, height: Double
   ) {

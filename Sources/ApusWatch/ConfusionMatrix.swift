@@ -6,7 +6,9 @@ import ApusCore
 /// red by their share of the commonest mistake, so that single mistakes stay visible beside hundreds of right answers.
 ///
 /// ```swift
-/// try ConfusionMatrix(predicted: [0, 1, 1], actual: [0, 1, 0], classes: ["cat", "dog"]).write(to: "confusion.png")
+/// let predicted = try trainer.predict(images).argMax(axis: 1).toArray(of: Int.self)
+/// let matrix = try ConfusionMatrix(predicted: predicted, actual: labels.toArray(of: Int.self), classes: classNames)
+/// try matrix.write(to: "confusion.png")
 /// ```
 public struct ConfusionMatrix: Picture {
   /// The headline; the accuracy stands below it.
@@ -17,7 +19,12 @@ public struct ConfusionMatrix: Picture {
   public let classes: [String]
 
   /// A matrix of given counts.
-  /// - Throws: `ApusError` unless `counts` is square, not negative and as large as `classes`, with 1 to 200 classes.
+  /// - Parameters:
+  ///   - title: the headline.
+  ///   - counts: `counts[actual][predicted]`.
+  ///   - classes: their names.
+  /// - Throws: `ApusError` (argument) unless `counts` is square, not negative and as large as `classes`, with 1 to 200
+  ///   classes.
   public init(title: String = "Confusion matrix", counts: [[Int]], classes: [String]) throws {
     guard (1...200).contains(classes.count) else {
       throw ApusError(.argument, "a confusion matrix of \(classes.count) classes cannot be drawn: 1 to 200 can")
@@ -35,7 +42,12 @@ public struct ConfusionMatrix: Picture {
   }
 
   /// Counts pairs of predicted and actual class indices.
-  /// - Throws: `ApusError` when the arrays differ in length or an index names no class.
+  /// - Parameters:
+  ///   - title: the headline.
+  ///   - predicted: the class that was predicted for each example, from 0.
+  ///   - actual: the true class of each.
+  ///   - classes: their names, 1 to 200.
+  /// - Throws: `ApusError` (argument) when the arrays differ in length or an index names no class.
   public init(title: String = "Confusion matrix", predicted: [Int], actual: [Int], classes: [String]) throws {
     guard predicted.count == actual.count else {
       throw ApusError(.argument, "\(predicted.count) predictions for \(actual.count) true classes")
@@ -58,6 +70,7 @@ public struct ConfusionMatrix: Picture {
   public var correct: Int { counts.indices.reduce(0) { $0 + counts[$1][$1] } }
 
   /// The share of a class's examples that were recognised; nil for a class without examples.
+  /// - Parameter index: of the class, from 0. Traps for others.
   public func recall(of index: Int) -> Double? {
     let examples = counts[index].reduce(0, +)
     return examples == 0 ? nil : Double(counts[index][index]) / Double(examples)

@@ -19,6 +19,11 @@ public struct ImageSheet: Picture {
     public var confidence: Double?
 
     /// An image with what is known of it.
+    /// - Parameters:
+    ///   - pixels: gray values row by row, 0 to 1.
+    ///   - predicted: the predicted class's name.
+    ///   - actual: the true class's name, nil when it is not known.
+    ///   - confidence: the predicted class's probability, if it is to be shown. A mistake shows the true class instead.
     public init(pixels: [Float], predicted: String, actual: String? = nil, confidence: Double? = nil) {
       self.pixels = pixels
       self.predicted = predicted

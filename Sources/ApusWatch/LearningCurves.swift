@@ -4,11 +4,15 @@
 /// that falls by more than a factor of fifty is shown on a logarithmic axis. The best validation value is marked.
 ///
 /// ```swift
-/// try LearningCurves(trainLoss: [1.2, 0.4], validationLoss: [0.9, 0.5], trainAccuracy: [0.6, 0.9],
-///   validationAccuracy: [0.7, 0.85]).write(to: "curves.png")
+/// let history = try await trainer.fit(train, epochs: 20, validation: test)
+/// try LearningCurves(
+///   trainLoss: history["loss"], validationLoss: history["val_loss"], trainAccuracy: history["accuracy"],
+///   validationAccuracy: history["val_accuracy"]
+/// ).write(to: "curves.png")
 /// ```
 public struct LearningCurves: Picture {
-  /// How the loss axis is divided.
+  /// How the loss axis is divided; `automatic`: by logarithms when the losses are positive and span more than a factor
+  /// of 50.
   public enum LossScale: Sendable { case automatic, linear, logarithmic }
 
   /// The headline, if any.
@@ -27,6 +31,14 @@ public struct LearningCurves: Picture {
   public var lossScale: LossScale
 
   /// Curves over epochs `firstEpoch`, `firstEpoch + 1`, …; they may differ in length.
+  /// - Parameters:
+  ///   - title: the headline, if any.
+  ///   - trainLoss: mean loss of each epoch.
+  ///   - validationLoss: the same for validation data.
+  ///   - trainAccuracy: share of right answers of each epoch, 0 to 1.
+  ///   - validationAccuracy: the same for validation data.
+  ///   - firstEpoch: the number of the first epoch.
+  ///   - lossScale: how the loss axis is divided.
   public init(
     title: String? = nil, trainLoss: [Double], validationLoss: [Double] = [], trainAccuracy: [Double] = [],
     validationAccuracy: [Double] = [], firstEpoch: Int = 1, lossScale: LossScale = .automatic

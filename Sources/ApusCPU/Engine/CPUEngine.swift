@@ -8,9 +8,12 @@ import Synchronization
 /// Eager operations run as plans of one primitive, cached by the operands' types and layouts; element-wise ones on plain
 /// operands go straight to their kernel. Graphs become plans of fused, ordered steps over one arena.
 public final class CPUEngine: Engine {
+  /// The engine of this process; ``Engines/embedded`` is the same one where this target is linked in.
   public static let shared = CPUEngine()
 
+  /// `cpu`.
   public let name = "cpu"
+  /// The host alone.
   public let devices = [Device.cpu]
   private let plans = PlanCache()
 

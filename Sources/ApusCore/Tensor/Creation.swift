@@ -9,7 +9,8 @@ extension Tensor {
   /// ```
   /// - Parameters:
   ///   - value: the only element.
-  ///   - dtype: of the tensor; for an integer one the value is truncated toward zero and saturates.
+  ///   - dtype: of the tensor; for an integer one fractions are cut off and saturate, and a whole number that it can't hold
+  ///     is an error (argument).
   ///   - requiresGradient: whether it is a leaf whose ``gradient`` `backward` fills; on integers and bool: error
   ///     (gradient).
   public init<S: TensorScalar>(_ value: S, dtype: DType? = nil, requiresGradient: Bool = false) {

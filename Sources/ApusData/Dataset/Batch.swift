@@ -3,6 +3,10 @@ import ApusCore
 /// What a dataset hands out: one example before ``Dataset/batched(_:dropLast:)``, several stacked ones after it.
 ///
 /// The tensors stand in a fixed order, by custom the inputs first and the targets (labels) last.
+/// ```swift
+/// let batch = Batch(images, labels)       // float32[32, 1, 8, 8], int64[32]
+/// let loss = crossEntropy(model(batch.inputs), batch[1])
+/// ```
 public struct Batch: Sendable {
   /// All tensors in their order.
   public var tensors: [Tensor]

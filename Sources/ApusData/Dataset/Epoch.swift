@@ -13,6 +13,11 @@ public struct DatasetState: Hashable, Codable, Sendable {
   public var pipeline: String?
 
   /// A place put together by hand; ``Epoch/Iterator/state`` gives the present one.
+  /// - Parameters:
+  ///   - seeds: of the dataset's shuffles, innermost first.
+  ///   - epoch: its number, from 0.
+  ///   - position: how many of its elements were handed out.
+  ///   - pipeline: what the dataset is made of; nil fits any.
   public init(seeds: [UInt64], epoch: Int, position: Int, pipeline: String? = nil) {
     self.seeds = seeds
     self.epoch = epoch
@@ -26,7 +31,7 @@ public struct DatasetState: Hashable, Codable, Sendable {
 ///
 /// ```swift
 /// var batches = dataset.epoch(0).makeIterator()
-/// while let batch = try batches.next() { … }
+/// while let batch = try batches.next() { print(batch.inputs.shape) }
 /// ```
 public struct Epoch: Sendable {
   let dataset: Dataset
@@ -39,13 +44,25 @@ public struct Epoch: Sendable {
 
 extension Dataset {
   /// Epoch `number` from its beginning.
+  ///
+  /// ```swift
+  /// for try await batch in data.epoch(3) { print(batch.inputs.shape) }
+  /// ```
+  /// - Parameter number: from 0; decides the order of shuffled data.
   public func epoch(_ number: Int) -> Epoch {
     Epoch(dataset: self, start: DatasetState(seeds: seeds, epoch: number, position: 0, pipeline: stage.order))
   }
 
   /// The rest of an epoch whose earlier elements were handed out before: the very elements that would have followed.
-  /// - Throws: `ApusError` (argument) when the state belongs to a dataset of another size or order, or lies outside this
-  ///   one.
+  ///
+  /// ```swift
+  /// var batches = data.epoch(0).makeIterator()
+  /// _ = try batches.next()
+  /// let rest = try data.epoch(from: batches.state)      // from the second element on
+  /// ```
+  /// - Parameter state: the place of the next element, by ``Epoch/Iterator/state``.
+  /// - Throws: `ApusError` (argument) when the state belongs to a dataset of another size or order, or lies outside
+  ///   this one.
   public func epoch(from state: DatasetState) throws -> Epoch {
     guard state.seeds == seeds else {
       throw ApusError(
@@ -95,6 +112,7 @@ extension Epoch {
 // MARK: Asynchronous
 
 extension Epoch: AsyncSequence {
+  /// What an epoch hands out.
   public typealias Element = Batch
 
   /// Hands the elements out one by one while up to ``Dataset/prefetchCount`` further ones are computed on other tasks.
@@ -124,6 +142,7 @@ extension Epoch: AsyncSequence {
     }
   }
 
+  /// An iterator that prefetches as ``Dataset/prefetched(_:)`` says.
   public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(self) }
 }
 

@@ -5,15 +5,21 @@ import ApusCore
 /// ```swift
 /// let photo = try ImageReader.read("photo.png")                       // uint8[3, 480, 640]
 /// let digit = try ImageReader.read("seven.png", fitting: .mnist)         // float32[1, 28, 28]
+/// let scores = try trainer.predict(digit.unsqueezed(0))                  // a batch of one
 /// ```
+/// PNG only. Channels come first, as the layers take them; other libraries read [height, width, channels].
 public enum ImageReader {
   /// Reads a PNG file as it is.
-  /// - Returns: uint8[height, width] for gray images, uint8[channels, height, width] otherwise (2 gray and opacity, 3 RGB,
-  ///   4 RGB and opacity).
+  /// - Parameter path: of the file.
+  /// - Returns: uint8[height, width] for gray images, uint8[channels, height, width] otherwise (2 gray and opacity, 3
+  ///   RGB, 4 RGB and opacity).
   /// - Throws: `ApusError` (file) that names the file and what is wrong with it.
   public static func read(_ path: String) throws -> Tensor { try tensor(RasterImage.read(path)) }
 
   /// Reads a PNG file of any size for a model that takes one size.
+  /// - Parameters:
+  ///   - path: of the file.
+  ///   - fitting: what the model takes: `.mnist`, `.opticalDigits` or one of one's own.
   /// - Returns: float32[channels, height, width], 0 to 1.
   /// - Throws: `ApusError`: (file) names the file and what is wrong with it, (argument) an impossible size.
   public static func read(_ path: String, fitting: Fitting) throws -> Tensor {
@@ -21,6 +27,11 @@ public enum ImageReader {
   }
 
   /// What becomes of an image that does not have a model's size, channels and polarity.
+  ///
+  /// ```swift
+  /// let fitting = ImageReader.Fitting(width: 224, height: 224, channels: 3, inversion: .never, mode: .contain)
+  /// let x = try ImageReader.read("photo.png", fitting: fitting)            // float32[3, 224, 224]
+  /// ```
   public struct Fitting: Sendable {
     /// Whether an image is turned into its negative.
     public enum Inversion: Sendable {
@@ -52,7 +63,15 @@ public enum ImageReader {
     /// Pixels left empty at every side of the result.
     public var margin: Int
 
-    /// What a model takes. `width` and `height` in pixels; the rest as the properties say.
+    /// What a model takes.
+    /// - Parameters:
+    ///   - width: of the result, in pixels.
+    ///   - height: of the result, in pixels.
+    ///   - channels: 1 or 3.
+    ///   - inversion: which images are turned into their negatives.
+    ///   - mode: how other shapes are made to fit.
+    ///   - cropsToContent: cuts a gray image to what is bright before it is scaled.
+    ///   - margin: pixels left empty at every side.
     public init(
       width: Int, height: Int, channels: Int = 1, inversion: Inversion = .automatic, mode: Mode = .stretch,
       cropsToContent: Bool = false, margin: Int = 0

@@ -20,6 +20,7 @@ extension RasterImage {
   }
 
   /// Three channels: gray repeated, transparent parts over a plain background.
+  /// - Parameter background: the level of all three channels behind transparent pixels; white, as paper.
   public func rgb(background: UInt8 = 255) -> RasterImage {
     if channels == 3 { return self }
     var result: [UInt8] = []
@@ -58,7 +59,12 @@ extension RasterImage {
     return sum * 2 > 255 * count
   }
 
-  /// The part from column `x` and row `y` on; cut to the image.
+  /// The part from column `x` and row `y` on; cut to the image, of which at least one pixel stays.
+  /// - Parameters:
+  ///   - x: the first column, from 0.
+  ///   - y: the first row, from 0.
+  ///   - width: in pixels.
+  ///   - height: in pixels.
   public func cropped(x: Int, y: Int, width: Int, height: Int) -> RasterImage {
     let left = min(max(x, 0), self.width - 1)
     let top = min(max(y, 0), self.height - 1)
@@ -73,7 +79,8 @@ extension RasterImage {
     return RasterImage(checkedWidth: columns, height: rows, channels: channels, samples: result)
   }
 
-  /// A one-channel image cut to the box around everything at least `threshold` bright; itself when nothing is.
+  /// The image in one channel, cut to the box around everything at least `threshold` bright; not cut when nothing is.
+  /// - Parameter threshold: the gray level, 0 to 255.
   public func croppedToBright(threshold: UInt8 = 64) -> RasterImage {
     let plain = gray()
     var (left, top, right, bottom) = (width, height, -1, -1)

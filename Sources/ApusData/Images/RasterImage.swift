@@ -19,7 +19,13 @@ public struct RasterImage: Sendable, Hashable {
   public let samples: [UInt8]
 
   /// An image of given samples.
-  /// - Throws: `ApusError` (argument) unless 1 to 4 channels and `height` × `width` × `channels` samples are given.
+  /// - Parameters:
+  ///   - width: in pixels.
+  ///   - height: in pixels.
+  ///   - channels: 1 gray, 2 gray and opacity, 3 RGB, 4 RGB and opacity.
+  ///   - samples: row by row, the channels side by side, 0 to 255.
+  /// - Throws: `ApusError` (argument) unless 1 to 4 channels and `height` × `width` × `channels` samples are given, or
+  ///   for a size that is not positive or above 64 MPixel.
   public init(width: Int, height: Int, channels: Int, samples: [UInt8]) throws {
     try RasterImage.check(width: width, height: height)
     guard (1...4).contains(channels), samples.count == width * height * channels else {

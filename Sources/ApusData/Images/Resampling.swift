@@ -51,6 +51,9 @@ extension RasterImage {
   /// The image in another size: the covered area averaged where it shrinks, interpolated linearly where it grows.
   ///
   /// Transparent images should be put on a background first (``gray(background:)``, ``rgb(background:)``).
+  /// - Parameters:
+  ///   - width: in pixels; scaled apart from the height.
+  ///   - height: in pixels.
   /// - Throws: `ApusError` (argument) unless the size is positive and at most 64 MPixel.
   public func resized(width: Int, height: Int) throws -> RasterImage {
     let values = try resizedValues(width: width, height: height)

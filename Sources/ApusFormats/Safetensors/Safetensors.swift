@@ -19,6 +19,8 @@ public struct SafetensorsFile: Sendable {
   private let dataStart: Int
   private let entries: [String: SafetensorsHeader.Entry]
 
+  /// Opens a file and reads its header.
+  /// - Parameter path: of the file.
   /// - Throws: `ApusError` (file) naming what is wrong with the file.
   public init(_ path: String) throws {
     file = try InputFile(path)
@@ -54,7 +56,8 @@ public struct SafetensorsFile: Sendable {
   /// A tensor's dtype and shape; nil when the file has none of that name.
   public func type(of name: String) -> TensorType? { entries[name]?.type }
 
-  /// Reads a tensor.
+  /// Reads a tensor, with the file's dtype and shape.
+  /// - Parameter name: one of ``names``.
   /// - Throws: `ApusError` (file) when there is none of that name or the file can't be read.
   public func tensor(_ name: String) throws -> Tensor {
     guard let entry = entries[name] else { throw ApusError(.file, "\(file.path) has no tensor \(quoted(name))") }
@@ -70,6 +73,9 @@ public struct SafetensorsFile: Sendable {
 
   /// Writes tensors under a temporary name and renames the file when it is complete.
   ///
+  /// ```swift
+  /// try SafetensorsFile.write(["x": Tensor.ones([2, 3])], to: "x.safetensors")
+  /// ```
   /// The format (https://huggingface.co/docs/safetensors/index#format): the length of the header as a little-endian
   /// UInt64, the header in JSON (`{"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}`), the
   /// tensors' bytes. Wider dtypes come first, so that each tensor is aligned.

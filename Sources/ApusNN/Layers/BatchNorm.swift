@@ -1,24 +1,32 @@
 import ApusCore
 
-/// Normalises every channel by the batch's mean and variance in training, by their running averages in inference
-/// (Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167).
+/// Normalises every channel by the batch's mean and variance in training, by their running averages in inference (Ioffe
+/// and Szegedy, 2015, https://arxiv.org/abs/1502.03167). The part that ``BatchNorm2D`` and ``BatchNorm1D`` share.
 ///
-/// y = (x − μ) / √(σ² + ε) · weight + bias, with the biased σ². In training the running averages move by
-/// r ← (1 − momentum) · r + momentum · batch value, the variance unbiased, as in PyTorch. (Keras' `momentum` is 1 − this
-/// one, and its running variance is the biased one.) A single value per channel has no variance: in training an error, in
-/// a compiled function with the batch's size left open a variance of 0.
+/// y = (x − μ) / √(σ² + ε) · weight + bias, with the biased σ². In training the running averages move by r ← (1 −
+/// momentum) · r + momentum · batch value, the variance unbiased, as in PyTorch. (Keras' `momentum` is 1 − this, and
+/// its running variance is the biased one.) A single value per channel has no variance: in training an error, in a
+/// compiled function with the batch's size left open a variance of 0.
 ///
 /// - Input and output: [N, C, H, W]; for ``BatchNorm1D`` [N, C] or [N, C, L].
-/// - Parameters `weight`, `bias` [C]; buffers `running_mean`, `running_var` [C], `num_batches_tracked` (int64).
+/// - Parameters `weight`, `bias` [C]; buffers `running_mean`, `running_var` [C], `num_batches_tracked` (int64). Keras
+///   calls them gamma, beta, moving_mean and moving_variance.
 public class BatchNormalization: Module, SizeInferring, @unchecked Sendable {
+  /// The factor of each channel [C], ones at first; nil without `affine`.
   public let weight: Parameter?
+  /// The summand of each channel [C], zeros at first; nil without `affine`.
   public let bias: Parameter?
+  /// The mean of each channel [C] that inference uses; zeros at first.
   public let runningMean: Buffer
+  /// The variance of each channel [C] that inference uses; ones at first.
   public let runningVar: Buffer
+  /// How many batches the running averages have seen: an int64 scalar.
   public let numBatchesTracked: Buffer
+  /// Whether it is in training mode: see ``Module/train()`` and ``Module/eval()``.
   public let mode = Mode(true)
+  /// ε, which keeps the divisor from 0.
   public let epsilon: Double
-  /// nil: the running averages are the plain averages of all batches.
+  /// How far the running averages move towards each batch; nil: they are the plain averages of all batches.
   public let momentum: Double?
   let dtype: DType
   private let ranks: ClosedRange<Int>
@@ -103,8 +111,27 @@ public class BatchNormalization: Module, SizeInferring, @unchecked Sendable {
   }
 }
 
-/// Batch norm of images [N, C, H, W].
+/// Batch norm of images [N, C, H, W] (PyTorch's `BatchNorm2d`, Keras' `BatchNormalization(axis=1)`): see
+/// ``BatchNormalization``.
+///
+/// ```swift
+/// let block = Sequential {
+///   Conv2D(3, 32, kernelSize: 3, bias: false)
+///   BatchNorm2D(32)                       // or BatchNorm2D(), channels inferred
+///   ReLU()
+/// }
+/// block.train()                           // the batch's statistics; the running ones move
+/// block.eval()                            // the running statistics
+/// ```
 public final class BatchNorm2D: BatchNormalization, @unchecked Sendable {
+  /// A layer whose number of channels is known.
+  /// - Parameters:
+  ///   - channels: C, the size of axis 1.
+  ///   - epsilon: ε, which keeps the divisor from 0 (Keras' default is 1e-3).
+  ///   - momentum: how far the running averages move towards each batch (Keras' 0.99 is 0.01 here); nil: they are the
+  ///     plain averages of all batches.
+  ///   - affine: whether there are a weight and a bias.
+  ///   - dtype: of weight, bias and running averages.
   public init(
     _ channels: Int, epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32
   ) {
@@ -112,13 +139,31 @@ public final class BatchNorm2D: BatchNormalization, @unchecked Sendable {
   }
 
   /// Takes the number of channels from the first input.
+  /// - Parameters:
+  ///   - epsilon: ε, which keeps the divisor from 0.
+  ///   - momentum: how far the running averages move towards each batch; nil: they are the plain averages of all
+  ///     batches.
+  ///   - affine: whether there are a weight and a bias.
+  ///   - dtype: of weight, bias and running averages.
   public init(epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32) {
     super.init(nil, epsilon: epsilon, momentum: momentum, affine: affine, dtype: dtype, ranks: 4...4)
   }
 }
 
-/// Batch norm of features [N, C] or sequences [N, C, L].
+/// Batch norm of features [N, C] or sequences [N, C, L] (PyTorch's `BatchNorm1d`): see ``BatchNormalization``.
+///
+/// ```swift
+/// let model = Sequential { Linear(64, 32); BatchNorm1D(32); ReLU() }
+/// ```
 public final class BatchNorm1D: BatchNormalization, @unchecked Sendable {
+  /// A layer whose number of channels is known.
+  /// - Parameters:
+  ///   - channels: C, the size of axis 1.
+  ///   - epsilon: ε, which keeps the divisor from 0.
+  ///   - momentum: how far the running averages move towards each batch; nil: they are the plain averages of all
+  ///     batches.
+  ///   - affine: whether there are a weight and a bias.
+  ///   - dtype: of weight, bias and running averages.
   public init(
     _ channels: Int, epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32
   ) {
@@ -126,6 +171,12 @@ public final class BatchNorm1D: BatchNormalization, @unchecked Sendable {
   }
 
   /// Takes the number of channels from the first input.
+  /// - Parameters:
+  ///   - epsilon: ε, which keeps the divisor from 0.
+  ///   - momentum: how far the running averages move towards each batch; nil: they are the plain averages of all
+  ///     batches.
+  ///   - affine: whether there are a weight and a bias.
+  ///   - dtype: of weight, bias and running averages.
   public init(epsilon: Double = 1e-5, momentum: Double? = 0.1, affine: Bool = true, dtype: DType = .float32) {
     super.init(nil, epsilon: epsilon, momentum: momentum, affine: affine, dtype: dtype, ranks: 2...3)
   }

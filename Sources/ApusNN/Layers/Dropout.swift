@@ -1,12 +1,21 @@
 import ApusCore
 
 /// In training, sets each element to 0 with a probability and divides the others by what is left: the expected value
-/// stays (Srivastava et al., 2014). In inference mode, the input itself.
+/// stays (Srivastava et al., 2014, https://jmlr.org/papers/v15/srivastava14a.html). In inference mode, the input
+/// itself.
 ///
-/// y = x · b / (1 − p), b ~ Bernoulli(1 − p).
+/// y = x · b / (1 − p), b ~ Bernoulli(1 − p), drawn anew at each call. With p = 1 the output is 0.
+/// ```swift
+/// let model = Sequential { Linear(64, 32); Dropout(0.2); Linear(32, 10) }
+/// model.eval()                            // switches it off, `model.train()` on again
+/// ```
+/// - Input and output: any shape. PyTorch's `p` and Keras' `rate` are the same probability.
 public final class Dropout: Module {
+  /// p, the probability of setting an element to 0.
   public let probability: Double
+  /// Whether it is in training mode: see ``Module/train()`` and ``Module/eval()``.
   public let mode = Mode(true)
+  /// Where the random numbers come from.
   public let generator: Generator
 
   /// - Parameters:

@@ -1,10 +1,17 @@
 import ApusCore
 
-/// A table of vectors, looked up by number: y[…] = weight[x[…]].
+/// A table of vectors, looked up by number: y[…] = weight[x[…]] (`Embedding` in PyTorch and Keras).
 ///
-/// - Input: int64 or int32 of any shape [...], each from 0 ..< count. Output: [..., size].
-/// - Parameter `weight` [count, size], by default from the standard normal distribution as in PyTorch.
+/// ```swift
+/// let words = Embedding(10_000, 128)
+/// let y = words(Tensor([[3, 17, 4]]))     // float32[1, 3, 128]
+/// ```
+/// - Input: int64 or int32 of any shape [...], each from 0 ..< count; others are an error (argument).
+/// - Output: [..., size].
+/// - Parameter `weight` [count, size], by default from the standard normal distribution as in PyTorch (Keras: uniform
+///   on ±0.05).
 public final class Embedding: Module {
+  /// The table, [count, size].
   public let weight: Parameter
 
   /// - Parameters:

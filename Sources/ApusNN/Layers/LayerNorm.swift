@@ -1,18 +1,26 @@
 import ApusCore
 
-/// Normalises each example over its last axes (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450).
+/// Normalises each example over its last axes (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450); PyTorch's
+/// `LayerNorm`, Keras' `LayerNormalization`.
 ///
 /// y = (x − μ) / √(σ² + ε) · weight + bias, with mean and biased variance over the last `shape.rank` axes.
+/// ```swift
+/// let y = LayerNorm(768)(Tensor.ones([8, 128, 768]))      // each of the 8·128 rows by itself
+/// ```
 /// - Input and output: [..., shape]. Parameters `weight` and `bias` of that shape, ones and zeros at first.
 public final class LayerNorm: Module {
+  /// The factors, of ``shape``; nil without `affine`.
   public let weight: Parameter?
+  /// The summands, of ``shape``; nil without `affine` or `bias`.
   public let bias: Parameter?
+  /// The input's last sizes, which are normalised together.
   public let shape: Shape
+  /// ε, which keeps the divisor from 0.
   public let epsilon: Double
 
   /// - Parameters:
   ///   - shape: of what is normalised together: `[768]` for the last axis.
-  ///   - epsilon: ε, which keeps the divisor from 0.
+  ///   - epsilon: ε, which keeps the divisor from 0 (Keras' default is 1e-3).
   ///   - affine: whether there is a weight, and a bias unless `bias` is false.
   ///   - bias: whether there is a bias; it needs `affine`.
   ///   - dtype: of weight and bias.
@@ -26,6 +34,13 @@ public final class LayerNorm: Module {
     self.bias = affine && bias ? Parameter(shape, .zeros, dtype: dtype) : nil
   }
 
+  /// Normalises over the last axis.
+  /// - Parameters:
+  ///   - size: of the last axis, at least 1.
+  ///   - epsilon: ε, which keeps the divisor from 0.
+  ///   - affine: whether there is a weight, and a bias unless `bias` is false.
+  ///   - bias: whether there is a bias; it needs `affine`.
+  ///   - dtype: of weight and bias.
   public convenience init(
     _ size: Int, epsilon: Double = 1e-5, affine: Bool = true, bias: Bool = true, dtype: DType = .float32
   ) {

@@ -3,15 +3,20 @@ import ApusCore
 /// y = x·Wᵀ + b: every output feature a weighted sum of all input features (PyTorch's `Linear`, Keras' `Dense`).
 ///
 /// ```swift
-/// Linear(784, 10)                           // explicit sizes
+/// let layer = Linear(784, 10)               // explicit sizes
+/// let y = layer(Tensor.ones([32, 784]))     // float32[32, 10]
 /// Dense(10, activation: .relu)              // the input's size is inferred at the first call
 /// ```
-/// - Input: [..., inputFeatures]. Output: [..., outputFeatures].
+/// - Input: [..., inputFeatures]. Output: [..., outputFeatures]. Another last size is an error (shape).
 /// - Parameters `weight` [outputFeatures, inputFeatures] and `bias` [outputFeatures], by default uniform on
-///   ±1/√inputFeatures as in PyTorch.
+///   ±1/√inputFeatures as in PyTorch. Keras keeps the weight transposed, and begins with `.glorotUniform` and zero
+///   biases.
 public final class Linear: Module, SizeInferring {
+  /// W, [outputFeatures, inputFeatures]. Without a value until the first call where the input's size is inferred.
   public let weight: Parameter
+  /// b, [outputFeatures]; nil in a layer made with `bias: false`.
   public let bias: Parameter?
+  /// The size of the output's last axis.
   public let outputFeatures: Int
   private let activation: Activation?
   private let initializers: (weight: Initializer, bias: Initializer?)
@@ -19,6 +24,14 @@ public final class Linear: Module, SizeInferring {
   private let building = Building()
 
   /// A layer whose input size is known.
+  /// - Parameters:
+  ///   - inputFeatures: the size of the input's last axis, at least 1.
+  ///   - outputFeatures: the size of the output's last axis, at least 1.
+  ///   - bias: whether b is added.
+  ///   - activation: applied to the result; nil: none.
+  ///   - weightInitializer: makes the first weight.
+  ///   - biasInitializer: makes the first bias; nil: uniform on ±1/√inputFeatures.
+  ///   - dtype: of weight and bias.
   public convenience init(
     _ inputFeatures: Int, _ outputFeatures: Int, bias: Bool = true, activation: Activation? = nil,
     weightInitializer: Initializer = .torchDefault, biasInitializer: Initializer? = nil, dtype: DType = .float32
@@ -28,7 +41,15 @@ public final class Linear: Module, SizeInferring {
       initializers: (weightInitializer, biasInitializer), dtype: dtype)
   }
 
-  /// A layer that takes its input size from the first input.
+  /// A layer that takes its input size from the first input. Its parameters have no values before;
+  /// ``Module/parameters`` lists them all the same, so that an optimizer can be made first.
+  /// - Parameters:
+  ///   - outputFeatures: the size of the output's last axis, at least 1.
+  ///   - bias: whether b is added.
+  ///   - activation: applied to the result; nil: none.
+  ///   - weightInitializer: makes the first weight.
+  ///   - biasInitializer: makes the first bias; nil: uniform on ±1/√inputFeatures.
+  ///   - dtype: of weight and bias.
   public convenience init(
     _ outputFeatures: Int, bias: Bool = true, activation: Activation? = nil,
     weightInitializer: Initializer = .torchDefault, biasInitializer: Initializer? = nil, dtype: DType = .float32

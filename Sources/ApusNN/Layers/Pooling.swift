@@ -1,20 +1,29 @@
 import ApusCore
 
-/// The largest element of each window.
+/// The largest element of each window (PyTorch's `MaxPool2d`, Keras' `MaxPooling2D`).
 ///
+/// ```swift
+/// let y = MaxPool2D(2)(Tensor.ones([16, 32, 30, 30]))               // float32[16, 32, 15, 15]
+/// let z = MaxPool2D(3, stride: 2, padding: 1)(Tensor.ones([16, 32, 30, 30]))   // float32[16, 32, 15, 15]
+/// ```
 /// - Input: [N, C, H, W]. Output: [N, C, H′, W′] with
-///   H′ = ⌊(H + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1. The border counts as −∞.
+///   H′ = ⌊(H + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1, padding being the sum of both sides. The border
+///   counts as −∞. The gradient goes to the first of equal elements.
 public final class MaxPool2D: Module {
+  /// The window's height and width.
   public let kernelSize: Pair
+  /// Rows and columns the window moves by.
   public let stride: Pair
+  /// Added around the image, as −∞.
   public let padding: ImagePadding
+  /// The distance between neighbouring elements of the window; 1: they are adjacent.
   public let dilation: Pair
 
   /// - Parameters:
   ///   - kernelSize: the window's height and width, at least 1.
   ///   - stride: rows and columns the window moves by. nil: the kernel's size, so that windows don't overlap.
   ///   - padding: around the image; on each side less than the window.
-  ///   - dilation: rows and columns between the window's elements, at least 1.
+  ///   - dilation: the distance between neighbouring elements of the window, at least 1; 1: they are adjacent.
   public init(
     _ kernelSize: some PairConvertible, stride: (any PairConvertible)? = nil, padding: some PaddingConvertible = 0,
     dilation: some PairConvertible = 1
@@ -35,12 +44,19 @@ public final class MaxPool2D: Module {
   }
 }
 
-/// The mean of each window.
+/// The mean of each window (PyTorch's `AvgPool2d`, Keras' `AveragePooling2D`).
 ///
-/// - Input: [N, C, H, W]. Output: [N, C, H′, W′] with H′ = ⌊(H + padding − kernel) / stride⌋ + 1.
+/// ```swift
+/// let y = AveragePool2D(2)(Tensor.ones([16, 32, 30, 30]))           // float32[16, 32, 15, 15]
+/// ```
+/// - Input: [N, C, H, W]. Output: [N, C, H′, W′] with H′ = ⌊(H + padding − kernel) / stride⌋ + 1, padding being
+///   the sum of both sides.
 public final class AveragePool2D: Module {
+  /// The window's height and width.
   public let kernelSize: Pair
+  /// Rows and columns the window moves by.
   public let stride: Pair
+  /// The zeros around the image.
   public let padding: ImagePadding
   /// Whether the border's zeros count in the divisor (PyTorch's default; Keras' "same" does not count them).
   public let countIncludePadding: Bool
@@ -70,8 +86,14 @@ public final class AveragePool2D: Module {
   }
 }
 
-/// The mean of each channel: [N, C, H, W] → [N, C].
+/// The mean of each channel: [N, C, H, W] → [N, C] (Keras' `GlobalAveragePooling2D`; in PyTorch `AdaptiveAvgPool2d(1)`
+/// and then `Flatten`).
+///
+/// ```swift
+/// let y = GlobalAveragePool2D()(Tensor.ones([16, 32, 7, 7]))        // float32[16, 32]
+/// ```
 public final class GlobalAveragePool2D: Module {
+  /// A layer without parameters.
   public init() {}
 
   public func forward(_ x: Tensor) -> Tensor {

@@ -2,6 +2,7 @@ import ApusCore
 
 /// A height and a width for a layer's argument: `3` for both, `[3, 5]`, or `Pair(3, 5)`.
 public protocol PairConvertible: Sendable {
+  /// The height and the width.
   var pair: Pair { get }
 }
 extension Pair: PairConvertible { public var pair: Pair { self } }
@@ -16,6 +17,7 @@ extension [Int]: PairConvertible {
 
 /// What may stand for an `ImagePadding`: `1`, `[1, 2]` (rows, columns), `.same`, `.valid`, `ImagePadding.explicit(…)`.
 public protocol PaddingConvertible: Sendable {
+  /// The padding that it stands for.
   var imagePadding: ImagePadding { get }
 }
 extension ImagePadding: PaddingConvertible { public var imagePadding: ImagePadding { self } }

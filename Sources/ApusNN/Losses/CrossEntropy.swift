@@ -1,6 +1,6 @@
 import ApusCore
 
-/// How the losses of single elements become the result.
+/// How the losses of single elements become the result: their mean, their sum, or (`none`) themselves.
 public enum LossReduction: Hashable, Sendable {
   case mean, sum, none
 
@@ -13,18 +13,22 @@ public enum LossReduction: Hashable, Sendable {
   }
 }
 
-/// The cross entropy of predicted and true classes: −log softmax(logits)[label], as PyTorch's `cross_entropy`.
+/// The cross entropy of predicted and true classes: −log softmax(logits)[label], or −Σ p·log softmax(logits) for
+/// probabilities p, as PyTorch's `cross_entropy`.
 ///
 /// ```swift
-/// let loss = crossEntropy(model(images), labels)
+/// let loss = crossEntropy(model(images), labels)        // float32[N, 10], int64[N] → a scalar
+/// let smooth = crossEntropy(model(images), labels, labelSmoothing: 0.1)
 /// ```
 /// - Parameters:
-///   - logits: unnormalised scores [N, C] or [N, C, d…]; also [C] for one example.
-///   - labels: class numbers (any integer dtype) [N] or [N, d…], or probabilities (floating-point) of the logits' shape.
-///   - labelSmoothing: ε of Szegedy et al. (2015): the target becomes (1 − ε)·target + ε/C.
+///   - logits: unnormalised scores [N, C] or [N, C, d…] of a floating-point dtype; also [C] for one example.
+///   - labels: class numbers (any integer dtype) [N] or [N, d…], or probabilities (floating-point) of the logits'
+///     shape. A number outside 0 ..< C is an error (argument) unless it is `ignoreIndex`.
+///   - labelSmoothing: ε of Szegedy et al. (2015, https://arxiv.org/abs/1512.00567): the target becomes
+///     (1 − ε)·target + ε/C. 0 to 1; otherwise error (argument).
 ///   - ignoreIndex: class number of elements that don't count; the mean is over the others (PyTorch's default is −100).
 ///   - reduction: `.mean` over what counts, for probabilities over all examples.
-/// - Returns: a scalar; with `.none` a loss for each label.
+/// - Returns: a scalar; with `.none` a loss for each label. Shapes that don't fit each other are an error (shape).
 public func crossEntropy(
   _ logits: Tensor, _ labels: Tensor, labelSmoothing: Double = 0, ignoreIndex: Int? = nil,
   reduction: LossReduction = .mean

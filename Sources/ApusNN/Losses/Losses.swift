@@ -1,6 +1,15 @@
 import ApusCore
 
-/// (prediction − target)², averaged (`mse_loss`). Both tensors have the same shape.
+/// (prediction − target)², averaged (`mse_loss`, Keras' `MeanSquaredError`).
+///
+/// ```swift
+/// meanSquaredError(Tensor([1.0, 2.0]), Tensor([1.0, 4.0]))      // 2
+/// ```
+/// - Parameters:
+///   - prediction: of a floating-point dtype, any shape.
+///   - target: of the same shape (nothing is broadcast), cast to the prediction's dtype.
+///   - reduction: `.mean` or `.sum` over all elements; `.none` leaves one loss for each.
+/// - Returns: a scalar; with `.none` of the prediction's shape. Other shapes or dtypes are an error (shape).
 public func meanSquaredError(_ prediction: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor {
   elementwise("meanSquaredError", prediction, target, reduction) { x, y in
     let difference = x - y
@@ -8,18 +17,32 @@ public func meanSquaredError(_ prediction: Tensor, _ target: Tensor, reduction: 
   }
 }
 
-/// |prediction − target|, averaged (`l1_loss`). Both tensors have the same shape.
+/// |prediction − target|, averaged (`l1_loss`, Keras' `MeanAbsoluteError`).
+///
+/// ```swift
+/// meanAbsoluteError(Tensor([1.0, 2.0]), Tensor([1.0, 4.0]))     // 1
+/// ```
+/// - Parameters:
+///   - prediction: of a floating-point dtype, any shape.
+///   - target: of the same shape (nothing is broadcast), cast to the prediction's dtype.
+///   - reduction: `.mean` or `.sum` over all elements; `.none` leaves one loss for each.
+/// - Returns: a scalar; with `.none` of the prediction's shape. Other shapes or dtypes are an error (shape).
 public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor {
   elementwise("meanAbsoluteError", prediction, target, reduction) { ($0 - $1).abs() }
 }
 
-/// The cross entropy of a yes-or-no target: −y·log σ(x) − (1 − y)·log(1 − σ(x)), averaged.
+/// The cross entropy of a yes-or-no target: −y·log σ(x) − (1 − y)·log(1 − σ(x)), averaged
+/// (`binary_cross_entropy_with_logits`, Keras' `BinaryCrossentropy(from_logits=True)`).
 ///
 /// Computed as softplus(x) − x·y, which does not overflow.
+/// ```swift
+/// binaryCrossEntropyWithLogits(Tensor([0.0]), Tensor([1.0]))    // log 2 = 0.6931
+/// ```
 /// - Parameters:
-///   - logits: x, unnormalised scores.
+///   - logits: x, unnormalised scores of a floating-point dtype, any shape.
 ///   - target: y from 0 to 1, of the logits' shape.
 ///   - reduction: `.mean` or `.sum` over all elements; `.none` leaves one loss for each.
+/// - Returns: a scalar; with `.none` of the logits' shape. Other shapes or dtypes are an error (shape).
 public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor
 {
   elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
@@ -27,7 +50,18 @@ public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, red
   }
 }
 
-/// Huber's loss, averaged: ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target (`huber_loss`).
+/// Huber's loss, averaged: ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target (Huber, 1964;
+/// `huber_loss`, Keras' `Huber`).
+///
+/// ```swift
+/// huberLoss(Tensor([0.5, 3.0]), Tensor([0.0, 0.0]))             // (0.125 + 2.5) / 2
+/// ```
+/// - Parameters:
+///   - prediction: of a floating-point dtype, any shape.
+///   - target: of the same shape (nothing is broadcast), cast to the prediction's dtype.
+///   - delta: δ, where the square becomes a line; positive, otherwise error (argument).
+///   - reduction: `.mean` or `.sum` over all elements; `.none` leaves one loss for each.
+/// - Returns: a scalar; with `.none` of the prediction's shape. Other shapes or dtypes are an error (shape).
 public func huberLoss(
   _ prediction: Tensor, _ target: Tensor, delta: Double = 1, reduction: LossReduction = .mean
 ) -> Tensor {
@@ -58,7 +92,13 @@ private func elementwise(
 }
 
 /// A loss as a value, to hand to a trainer: `Trainer(model, optimizer: Adam(), loss: .sparseCategoricalCrossEntropy)`.
+///
+/// ```swift
+/// let weighted = Loss("weighted") { meanSquaredError($0, $1) * 0.5 + meanAbsoluteError($0, $1) }
+/// let trainer = Trainer(model, optimizer: Adam(), loss: weighted)
+/// ```
 public struct Loss: Sendable {
+  /// What it is called.
   public let name: String
   private let function: @Sendable (Tensor, Tensor) -> Tensor
 
@@ -70,12 +110,14 @@ public struct Loss: Sendable {
     self.function = function
   }
 
+  /// The loss of predictions and targets.
   public func callAsFunction(_ predictions: Tensor, _ targets: Tensor) -> Tensor { function(predictions, targets) }
 
-  /// ``crossEntropy(_:_:labelSmoothing:ignoreIndex:reduction:)`` of logits and class numbers or probabilities.
+  /// ``crossEntropy(_:_:labelSmoothing:ignoreIndex:reduction:)`` of logits [N, C, …] and class numbers [N, …] or
+  /// probabilities [N, C, …], averaged (PyTorch's `CrossEntropyLoss`).
   public static let crossEntropy = Loss("crossEntropy") { ApusNN.crossEntropy($0, $1) }
 
-  /// Cross entropy of logits [N, C] and class numbers [N]; Keras' with `from_logits=True`.
+  /// Cross entropy of logits [N, C] and class numbers [N] of an integer dtype; Keras' with `from_logits=True`.
   public static let sparseCategoricalCrossEntropy = Loss("sparseCategoricalCrossEntropy") {
     ApusNN.crossEntropy($0, $1)
   }
@@ -86,6 +128,9 @@ public struct Loss: Sendable {
   }
 
   /// Cross entropy with smoothed labels.
+  /// - Parameters:
+  ///   - labelSmoothing: ε from 0 to 1: the target becomes (1 − ε)·target + ε/C.
+  ///   - ignoreIndex: class number of elements that don't count; nil: all count.
   public static func crossEntropy(labelSmoothing: Double, ignoreIndex: Int? = nil) -> Loss {
     Loss("crossEntropy") { ApusNN.crossEntropy($0, $1, labelSmoothing: labelSmoothing, ignoreIndex: ignoreIndex) }
   }
@@ -98,9 +143,11 @@ public struct Loss: Sendable {
   public static let meanAbsoluteError = Loss("meanAbsoluteError") { ApusNN.meanAbsoluteError($0, $1) }
   /// Short for ``meanAbsoluteError``.
   public static let mae = meanAbsoluteError
-  /// Binary cross entropy of logits.
+  /// Binary cross entropy of logits and targets from 0 to 1 of the same shape [N, …] (`BCEWithLogitsLoss`); Keras' with
+  /// `from_logits=True`.
   public static let binaryCrossEntropy = Loss("binaryCrossEntropy") { ApusNN.binaryCrossEntropyWithLogits($0, $1) }
-  /// The mean of ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target. Both tensors have the same shape
-  /// [N, …].
+  /// The mean of ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target (`HuberLoss`, Keras' `Huber`). Both
+  /// tensors have the same shape [N, …].
+  /// - Parameter delta: δ, positive.
   public static func huber(delta: Double = 1) -> Loss { Loss("huber") { huberLoss($0, $1, delta: delta) } }
 }

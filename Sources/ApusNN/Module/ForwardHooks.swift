@@ -24,6 +24,8 @@ extension Module {
   /// ```
   /// The hook keeps the module alive and is kept until ``ForwardHook/remove()``. In a compiled function it runs when
   /// the function is captured, on symbolic tensors.
+  /// - Parameter body: is given the module's input and output.
+  /// - Returns: the hook, by which it is removed.
   public func onForward(_ body: @escaping @Sendable (Input, Output) -> Void) -> ForwardHook {
     ForwardHooks.add(
       ForwardHook(module: self) { _, input, output in

@@ -18,7 +18,9 @@ import ApusCore
 /// `running_mean` for `let runningMean`. They are the keys of ``stateDictionary()``, and PyTorch's where the structure
 /// is the same.
 public protocol Module<Input, Output>: AnyObject, Sendable {
+  /// What the module takes; more than one input is a tuple.
   associatedtype Input = Tensor
+  /// What the module returns.
   associatedtype Output = Tensor
 
   /// The module's function. Call the module, not this.
@@ -37,7 +39,8 @@ public typealias Layer = Module<Tensor, Tensor>
 extension Module {
   public func build(for input: Input) {}
 
-  /// Runs the module.
+  /// Runs the module: ``build(for:)``, ``forward(_:)``, hooks. An input that does not fit is an error that names the
+  /// layer.
   public func callAsFunction(_ input: Input) -> Output {
     ModuleCalls.push(self)
     defer { ModuleCalls.pop() }
@@ -58,10 +61,11 @@ extension Module {
 
 extension Module {
   /// Puts this module and all it contains into training mode: dropout drops, batch norm uses the batch's statistics.
-  /// Modules begin in it.
+  /// Modules begin in it. A compiled function that reads the mode has a graph for each.
   public func train() { setMode(training: true) }
 
-  /// Puts this module and all it contains into inference mode.
+  /// Puts this module and all it contains into inference mode (`eval`, Keras' `training=False`). It does not switch
+  /// gradients off: `withoutGradients` does.
   public func eval() { setMode(training: false) }
 
   private func setMode(training: Bool) {
@@ -71,6 +75,12 @@ extension Module {
   }
 
   /// The modes of this module and all it contains, to be restored later.
+  ///
+  /// ```swift
+  /// let modes = model.modes
+  /// defer { modes.restore() }
+  /// model.eval()
+  /// ```
   public var modes: SavedModes {
     let modes = allMembers().compactMap { _, kind in if case .mode(let mode) = kind { mode } else { nil } }
     return SavedModes(modes: modes.map { ($0, $0.value) })

@@ -1,7 +1,13 @@
 import ApusCore
 
 /// A named part of a module.
+///
+/// ```swift
+/// func members() -> [ModuleMember] { [ModuleMember("body", .module(body)), ModuleMember("scale", .parameter(scale))] }
+/// ```
+/// A module says so itself where its stored properties can't: ``Module/members()``.
 public struct ModuleMember: Sendable {
+  /// What the part is.
   public enum Kind: Sendable {
     case parameter(Parameter)
     case buffer(Buffer)
@@ -9,9 +15,14 @@ public struct ModuleMember: Sendable {
     case generator(Generator)
     case module(any Module)
   }
+  /// Its name within the module, the part between two dots of a parameter's name.
   public var name: String
+  /// What the part is.
   public var kind: Kind
 
+  /// - Parameters:
+  ///   - name: within the module.
+  ///   - kind: what the part is.
   public init(_ name: String, _ kind: Kind) {
     self.name = name
     self.kind = kind
@@ -22,6 +33,7 @@ extension Module {
   public func members() -> [ModuleMember] { reflectedMembers() }
 
   /// The members that the stored properties hold: those of superclasses first, then in the order of declaration.
+  /// Properties of other types are no part of the module.
   public func reflectedMembers() -> [ModuleMember] {
     var mirrors: [Mirror] = []
     var mirror: Mirror? = Mirror(reflecting: self)
@@ -107,7 +119,11 @@ extension Module {
       }
   }
 
-  /// The parameters at and below this module with their names, each once.
+  /// The parameters at and below this module with their names, each once (`named_parameters`).
+  ///
+  /// ```swift
+  /// for (name, parameter) in model.namedParameters() { print(name, parameter.value.shape) }
+  /// ```
   public func namedParameters() -> [(name: String, parameter: Parameter)] {
     var seen: Set<ObjectIdentifier> = []
     return allMembers().compactMap { path, kind in
@@ -116,6 +132,7 @@ extension Module {
     }
   }
 
+  /// The parameters at and below this module, each once, frozen ones too: what an optimizer takes.
   public var parameters: [Parameter] { namedParameters().map(\.parameter) }
 
   /// The buffers at and below this module with their names, each once.
@@ -145,5 +162,10 @@ extension Module {
   public func zeroGradients() { for parameter in parameters { parameter.gradient = nil } }
 
   /// Whether training changes the parameters at and below this module (`requires_grad_`, Keras' `trainable`).
+  ///
+  /// ```swift
+  /// model.body.setTrainable(false)          // fine-tune the rest
+  /// ```
+  /// - Parameter trainable: false freezes them: they get no gradients and optimizers leave them out.
   public func setTrainable(_ trainable: Bool) { for parameter in parameters { parameter.isTrainable = trainable } }
 }

@@ -15,11 +15,13 @@ import Synchronization
 public final class Slot<Child: Sendable>: Sendable {
   private let child: Mutex<Child>
 
+  /// - Parameter module: the first child.
   public init(_ module: Child) where Child: Module { child = Mutex(module) }
 
   /// A slot for any layer from a tensor to a tensor.
   public init(_ module: Child) where Child == any Layer { child = Mutex(module) }
 
+  /// The child of the moment.
   public var module: Child {
     get { child.withLock { $0 } }
     set { child.withLock { $0 = newValue } }
@@ -27,10 +29,12 @@ public final class Slot<Child: Sendable>: Sendable {
 }
 
 extension Slot where Child: Module {
+  /// Runs the child.
   public func callAsFunction(_ input: Child.Input) -> Child.Output { module(input) }
 }
 
 extension Slot where Child == any Layer {
+  /// Runs the child.
   public func callAsFunction(_ input: Tensor) -> Tensor { module(input) }
 }
 

@@ -1,20 +1,32 @@
 import ApusCore
 
 /// Named tensors in a fixed order: the parameters and buffers of a module, or the slots of an optimizer.
+///
+/// ```swift
+/// var state = model.stateDictionary()     // ["0.weight": float32[10, 64], "0.bias": float32[10]]
+/// state["0.bias"] = Tensor.zeros([10])
+/// for (name, value) in state { print(name, value.shape) }
+/// try model.loadStateDictionary(state)
+/// ```
 public struct StateDictionary: Sendable {
+  /// The names in their order.
   public private(set) var keys: [String] = []
   private var values: [String: Tensor] = [:]
 
+  /// A dictionary without entries.
   public init() {}
 
+  /// A dictionary of pairs, in their order; of two with the same name the later one counts.
   public init(_ entries: some Sequence<(String, Tensor)>) {
     for (key, tensor) in entries { self[key] = tensor }
   }
 
+  /// How many entries there are.
   public var count: Int { keys.count }
+  /// Whether there are none.
   public var isEmpty: Bool { keys.isEmpty }
 
-  /// A new key goes to the end.
+  /// The tensor of that name, nil when there is none. A new key goes to the end; setting nil removes the entry.
   public subscript(key: String) -> Tensor? {
     get { values[key] }
     set {
@@ -139,6 +151,7 @@ public struct StateDifference: Sendable, CustomStringConvertible {
   /// Names with both shapes.
   public var mismatched: [String] = []
 
+  /// Whether both sides have the same names and shapes.
   public var isEmpty: Bool { missing.isEmpty && unexpected.isEmpty && mismatched.isEmpty }
 
   public var description: String {

@@ -3,6 +3,7 @@ import Synchronization
 
 /// A table of a model's layers: what ``Module/summary(input:dtype:)`` gives.
 public struct ModelSummary: Sendable, CustomStringConvertible {
+  /// One layer.
   public struct Row: Sendable {
     /// The layer's path, `features.0`; empty for the model itself.
     public var path: String
@@ -12,15 +13,19 @@ public struct ModelSummary: Sendable, CustomStringConvertible {
     public var output: TensorType?
     /// Number of elements of its own parameters, its children's not included.
     public var parameters: Int
+    /// Those of them that are trainable.
     public var trainable: Int
     /// 0 for the model, 1 for its children.
     public var depth: Int
   }
 
+  /// The model itself, then its layers in the order of declaration, each above what it contains.
   public var rows: [Row]
+  /// The input's dtype and shape.
   public var input: TensorType
   /// Sums over parameters, those used twice counted once.
   public var parameters: Int
+  /// Those of them that are trainable.
   public var trainable: Int
   /// Bytes of parameters and buffers.
   public var bytes: Int

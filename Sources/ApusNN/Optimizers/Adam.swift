@@ -2,16 +2,28 @@ import ApusCore
 
 /// Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980), by PyTorch's formulas.
 ///
-/// With g the gradient plus weightDecay · p and t the step: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
-/// p ← p − lr/(1 − β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε). PyTorch counts t for each parameter, this optimizer for all together:
-/// one that joins later, by ``Optimizer/attach(_:)`` or when it is no longer frozen, takes other first steps there.
+/// With g the gradient plus weightDecay · p and t the step: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr/(1 −
+/// β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε). PyTorch counts t for each parameter, this optimizer for all together: one that
+/// joins later, by ``Optimizer/attach(_:)`` or when it is no longer frozen, takes other first steps there.
+/// ```swift
+/// let optimizer = Adam(model.parameters, learningRate: 3e-4)
+/// ```
 public final class Adam: Optimizer {
   public let state: OptimizerState
+  /// β₁ and β₂: how much of m and v is kept from step to step.
   public let betas: (Double, Double)
+  /// ε, which keeps the divisor from 0.
   public let epsilon: Double
+  /// The factor of the parameter that is added to its gradient (L2 regularisation).
   public let weightDecay: Double
 
   /// Parameters may be given here or later by ``Optimizer/attach(_:)``; a trainer does the latter.
+  /// - Parameters:
+  ///   - parameters: what it changes, as `model.parameters`.
+  ///   - learningRate: lr, 0 or more.
+  ///   - betas: β₁ and β₂, from 0 to below 1.
+  ///   - epsilon: ε, 0 or more (Keras' default is 1e-7).
+  ///   - weightDecay: the factor of the parameter that is added to its gradient, 0 or more.
   public init(
     _ parameters: [Parameter] = [], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
     epsilon: Double = 1e-8, weightDecay: Double = 0
@@ -37,13 +49,27 @@ public final class Adam: Optimizer {
 
 /// Adam with the weight decay taken from the parameter instead of added to the gradient (Loshchilov and Hutter, 2019,
 /// https://arxiv.org/abs/1711.05101), by PyTorch's formulas: p ← p·(1 − lr · weightDecay), then Adam's step.
+///
+/// ```swift
+/// let optimizer = AdamW(model.parameters, learningRate: 3e-4, weightDecay: 0.05)
+/// ```
 public final class AdamW: Optimizer {
   public let state: OptimizerState
+  /// β₁ and β₂: how much of m and v is kept from step to step.
   public let betas: (Double, Double)
+  /// ε, which keeps the divisor from 0.
   public let epsilon: Double
+  /// How much of the parameter, times the learning rate, is taken from it in each step.
   public let weightDecay: Double
 
   /// Parameters may be given here or later by ``Optimizer/attach(_:)``; a trainer does the latter.
+  /// - Parameters:
+  ///   - parameters: what it changes, as `model.parameters`.
+  ///   - learningRate: lr, 0 or more.
+  ///   - betas: β₁ and β₂, from 0 to below 1.
+  ///   - epsilon: ε, 0 or more (Keras' default is 1e-7).
+  ///   - weightDecay: how much of the parameter, times the learning rate, is taken from it in each step, 0 or more
+  ///     (Keras' default is 0.004).
   public init(
     _ parameters: [Parameter] = [], learningRate: Double = 1e-3, betas: (Double, Double) = (0.9, 0.999),
     epsilon: Double = 1e-8, weightDecay: Double = 0.01

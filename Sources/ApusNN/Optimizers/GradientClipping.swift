@@ -3,7 +3,16 @@ import ApusCore
 /// Scales all gradients by the same factor so that their joint Euclidean norm is at most `maximum`
 /// (`torch.nn.utils.clip_grad_norm_`): the factor is min(1, maximum / (norm + 1e-6)).
 ///
-/// Call it between `backward` and `step`; it may be part of a compiled step.
+/// Call it between `backward` and `step`; it may be part of a compiled step. A trainer does so with
+/// `gradientClipping: .norm(1)`.
+/// ```swift
+/// loss.backward()
+/// clipGradientNorm(model.parameters, maximum: 1)
+/// optimizer.step()
+/// ```
+/// - Parameters:
+///   - parameters: whose gradients are scaled; those without one don't count.
+///   - maximum: of the norm, 0 or more, otherwise error (argument).
 /// - Returns: the norm before, a scalar; 0 when no parameter has a gradient.
 @discardableResult
 public func clipGradientNorm(_ parameters: [Parameter], maximum: Double) -> Tensor {
@@ -22,7 +31,11 @@ public func clipGradientNorm(_ parameters: [Parameter], maximum: Double) -> Tens
   }
 }
 
-/// Restricts every element of the gradients to ±`maximum` (`torch.nn.utils.clip_grad_value_`).
+/// Restricts every element of the gradients to ±`maximum` (`torch.nn.utils.clip_grad_value_`, Keras' `clipvalue`).
+///
+/// - Parameters:
+///   - parameters: whose gradients are restricted.
+///   - maximum: 0 or more, otherwise error (argument).
 public func clipGradientValue(_ parameters: [Parameter], maximum: Double) {
   guard maximum >= 0 else { return require(false, "clipping gradients to ±\(maximum): 0 or more fit") }
   withoutGradients {

@@ -16,6 +16,7 @@ public protocol Optimizer: AnyObject, Sendable {
   /// Numbers that are the same for all parameters in one step.
   associatedtype StepValues
 
+  /// Its parameters, learning rate, step count and slots.
   var state: OptimizerState { get }
 
   /// Names of the tensors remembered for every parameter, zeros at first: `["momentum_buffer"]`.
@@ -56,9 +57,10 @@ extension Optimizer {
   /// How many steps were made.
   public var stepCount: Int { outsideTrace { state.step.value.item(as: Int.self) } }
 
+  /// The parameters that it changes.
   public var parameters: [Parameter] { state.parameters }
 
-  /// Gives it the parameters to change, in addition to those it has.
+  /// Gives it the parameters to change, in addition to those it has; those it has already are left out.
   public func attach(_ parameters: [Parameter]) { state.attach(parameters) }
 
   /// Forgets all gradients, so that the next `backward` starts anew.
@@ -113,6 +115,9 @@ public final class OptimizerState: Sendable {
     var fusedStep: FusedStep?
   }
 
+  /// - Parameters:
+  ///   - parameters: what the optimizer changes; more may be attached later.
+  ///   - learningRate: 0 or more, otherwise error (argument).
   public init(_ parameters: [Parameter], learningRate: Double) {
     Self.check(learningRate: learningRate)
     self.learningRate = Variable(Tensor(learningRate, dtype: .float64))
@@ -126,8 +131,10 @@ public final class OptimizerState: Sendable {
     return learningRate >= 0
   }
 
+  /// The parameters in the order they were given.
   public var parameters: [Parameter] { registry.withLock { $0.parameters } }
 
+  /// Adds parameters; those that are known already are left out.
   public func attach(_ parameters: [Parameter]) {
     registry.withLock { registry in
       for parameter in parameters where registry.known.insert(ObjectIdentifier(parameter)).inserted {
@@ -180,6 +187,9 @@ extension Optimizer {
   }
 
   /// Restores what ``stateDictionary(_:)`` gave. Parameters of which nothing was remembered begin anew.
+  /// - Parameters:
+  ///   - saved: the learning rate, the step count and slots.
+  ///   - model: gives the parameters their names, as when the state was taken.
   /// - Throws: `ApusError` (argument) when slots are missing, unknown or of another shape, or the learning rate or the
   ///   number of steps can't be; nothing is changed then.
   public func loadStateDictionary(_ saved: StateDictionary, _ model: (any Module)? = nil) throws {

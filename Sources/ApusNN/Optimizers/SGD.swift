@@ -3,17 +3,33 @@ import ApusCore
 /// Stochastic gradient descent with momentum, by PyTorch's formulas
 /// (https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html).
 ///
-/// With g the gradient plus weightDecay · p: without momentum p ← p − lr·g; with it v ← momentum · v + (1 − dampening) · g
-/// (in the first step v ← g) and p ← p − lr·v, or with `nesterov` p ← p − lr·(g + momentum · v). PyTorch counts the
-/// first step for each parameter, this optimizer for all together, which only `dampening` shows.
+/// With g the gradient plus weightDecay · p: without momentum p ← p − lr·g; with it v ← momentum · v + (1 − dampening)
+/// · g (in the first step v ← g) and p ← p − lr·v, or with `nesterov` p ← p − lr·(g + momentum · v).
+/// PyTorch counts the first step for each parameter, this optimizer for all together, which only `dampening` shows.
+/// ```swift
+/// let optimizer = SGD(model.parameters, learningRate: 0.1, momentum: 0.9, weightDecay: 5e-4, nesterov: true)
+/// ```
+/// Keras keeps the learning rate inside v: the same as long as the rate stays. Its weight decay is taken from the
+/// parameter as ``AdamW`` does.
 public final class SGD: Optimizer {
   public let state: OptimizerState
+  /// How much of v is kept from step to step; 0: there is no v.
   public let momentum: Double
+  /// What is taken from the gradient's share of v.
   public let dampening: Double
+  /// The factor of the parameter that is added to its gradient (L2 regularisation).
   public let weightDecay: Double
+  /// Whether the step looks ahead (Nesterov's momentum).
   public let nesterov: Bool
 
   /// Parameters may be given here or later by ``Optimizer/attach(_:)``; a trainer does the latter.
+  /// - Parameters:
+  ///   - parameters: what it changes, as `model.parameters`.
+  ///   - learningRate: lr, 0 or more.
+  ///   - momentum: how much of v is kept from step to step, 0 or more.
+  ///   - dampening: what is taken from the gradient's share of v.
+  ///   - weightDecay: the factor of the parameter that is added to its gradient, 0 or more.
+  ///   - nesterov: whether the step looks ahead; needs a momentum and no dampening.
   public init(
     _ parameters: [Parameter] = [], learningRate: Double = 0.01, momentum: Double = 0, dampening: Double = 0,
     weightDecay: Double = 0, nesterov: Bool = false
@@ -27,6 +43,7 @@ public final class SGD: Optimizer {
     self.nesterov = nesterov
   }
 
+  /// One step's numbers, the same for all parameters.
   public struct StepValues {
     var learningRate: ScalarCache
     /// 1 − dampening, in the first step 1; nil: 1 always.
