@@ -48,7 +48,8 @@ let package = Package(
     .target(name: "ApusConformance", dependencies: ["ApusCore"]),
 
     .testTarget(name: "ApusCoreTests", dependencies: ["ApusCPU", "ApusConformance", "ApusCore", "ApusFormats"]),
-    .testTarget(name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CBLAS", "COneDNN"]),
+    .testTarget(
+      name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CApus", "CBLAS", "COneDNN"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
     .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFiles", "ApusFormats", "ApusNN"]),

@@ -4,7 +4,8 @@ import ApusCore
 enum GraphCases {
   static func all(includesLarge: Bool) throws -> [GraphCase] {
     let sizes: [Shape] = [[], [1], [3], [17], [4099], [0], [61, 67]] + (includesLarge ? [[100_003]] : [])
-    return try chains(sizes) + structure() + donation() + symbolic() + mixed() + (includesLarge ? networks() : [])
+    return try chains(sizes) + structure() + notANumber() + donation() + symbolic() + mixed()
+      + (includesLarge ? networks() : [])
   }
 
   private static func f32(_ shape: Shape) -> TensorType { TensorType(.float32, shape) }
@@ -48,6 +49,17 @@ enum GraphCases {
         let (a, b) = (try g(.exp, x[0]), try g(.exp, x[0]))
         return [try g(.add, a, b), try g(.subtract, a, b), a, b]
       },
+      try .built("a fused node with two results", [x, x]) { g, x in
+        var body = Graph(name: "body")
+        let (a, b) = (body.addInput("a", f32([4099])), body.addInput("b", f32([4099])))
+        let half = body.addConstant(try Values.reference(.full(Full(value: .double(0.5), type: f32([4099]))), [])[0])
+        let sum = try body.add(.add, [a, b])[0]
+        let scaled = try body.add(.multiply, [sum, half])[0]
+        body.addOutput("wave", try body.add(.tanh, [scaled])[0])
+        body.addOutput("sum", sum)
+        let made = try g.graph.add(Fusion(.elementwise, body: body), [try g(.exp, x[0]), x[1]])
+        return [try g(.multiply, made[0], made[1]), made[1]]
+      },
       try .built("wide: every partial result used again", [f32([331])]) { g, x in
         var parts = [x[0]]
         for i in 1..<40 {
@@ -57,6 +69,29 @@ enum GraphCases {
       },
       try .traced("deep: two hundred nodes", [f32([331])]) { x in
         [(0..<100).reduce(x[0]) { y, i in i % 10 == 9 ? y.tanh() : y * 0.9 + x[0] }]
+      },
+    ]
+  }
+
+  /// What is not a number stays none, also in kernels that take their neighbours in: (x − x)/(x − x) is NaN everywhere.
+  private static func notANumber() throws -> [GraphCase] {
+    @Sendable func nan(_ x: Tensor) -> Tensor { (x - x) / (x - x) }
+    return [
+      try .traced("NaN through a dense layer with relu", [f32([80, 80]), f32([80, 80]), f32([80])]) { t in
+        [(nan(t[0]).matmul(t[1]) + t[2]).relu(), (t[0].matmul(t[1]) + t[2]).relu()]
+      },
+      try .traced("NaN through a convolution with relu", [f32([2, 8, 9, 9]), f32([16, 8, 3, 3]), f32([16])]) { t in
+        let bias = t[2].reshape(1, 16, 1, 1)
+        return [
+          (nan(t[0]).convolution2D(t[1]) + bias).relu(),
+          (t[0].convolution2D(t[1]) + bias).relu().maxPool2D(kernelSize: 2),
+        ]
+      },
+      try .traced("one weight in two layouts", [f32([1, 8, 6, 6]), f32([1, 4, 6, 6]), f32([8, 4, 3, 3])]) { t in
+        [t[0].convolution2D(t[2], groups: 2), t[1].convolution2D(t[2])]
+      },
+      try .traced("a product of two repeated matrices", [f32([70, 70]), f32([70, 70])]) { t in
+        [t[0].broadcast(to: [3, 70, 70]).matmul(t[1].broadcast(to: [3, 70, 70]))]
       },
     ]
   }

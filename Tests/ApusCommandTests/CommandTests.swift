@@ -57,7 +57,7 @@ import Testing
 
   @Test(arguments: [
     ["--batch-size", "9223372036854775807"], ["--batch-size", "0"], ["--epochs", "9223372036854775807"],
-    ["--minimum-accuracy", "7"], ["--minimum-accuracy", "nan"], ["--output", ""],
+    ["--data", "/nonexistent"], ["--minimum-accuracy", "7"], ["--minimum-accuracy", "nan"], ["--output", ""],
   ]) func argumentsOutOfRange(arguments: [String]) throws {
     try withFolder { folder in
       let run = try apus(["train", "digits"] + arguments, in: folder)

@@ -25,6 +25,15 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
 }
 
 @Suite struct SafetensorsTests {
+  @Test func aBoolIsTrueWhereItsByteIsNot0() throws {
+    let folder = try TemporaryFolder()
+    let header = #"{"mask":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}"#
+    try bytes(header: header, data: [0, 2, 255]).write(to: URL(filePath: folder.file("a.safetensors")))
+    let mask = try SafetensorsFile(folder.file("a.safetensors")).tensor("mask")
+    #expect(mask.toArray(of: Bool.self) == [false, true, true])
+    #expect(mask.sum().item() == 2)
+  }
+
   @Test func everyDTypeRoundTrips() throws {
     let folder = try TemporaryFolder()
     var tensors: StateDictionary = [:]

@@ -75,6 +75,20 @@ func message(_ body: () throws -> Void) -> String {
     #expect(BatchNorm1D(2)(Tensor.normal([3, 2, 5])).shape == [3, 2, 5])
   }
 
+  /// PyTorch leaves its averages as they are.
+  @Test func batchNormOfNothing() throws {
+    let layer = BatchNorm1D(2)
+    #expect(layer(Tensor.zeros([0, 2])).shape == [0, 2])
+    #expect(layer.numBatchesTracked.value.item() == 0)
+    let step = compiled(inputs: [["batch", 2]]) { (x: Tensor) in layer(x) }
+    #expect(try step(Tensor.zeros([0, 2])).shape == [0, 2])
+    #expect(layer.runningMean.value.toArray() == [0, 0] && layer.runningVar.value.toArray() == [1, 1])
+    #expect(layer.numBatchesTracked.value.item() == 0)
+    _ = try step(Tensor([[1.0, 1], [3, 3]]))
+    #expect(layer.numBatchesTracked.value.item() == 1)
+    #expect(abs(layer.runningMean.value[0].item() - 0.2) < 1e-6)
+  }
+
   /// It has no variance: an error, as in PyTorch, or where the batch's size is open no NaN that stays.
   @Test func batchNormOfOneValue() throws {
     let layer = BatchNorm1D(2)

@@ -101,6 +101,15 @@ struct ReferenceCase {
     for (a, b) in zip(x.gradient?.toArray(of: Double.self) ?? [], [-0.7310586, 0.5, -0.1192029, 1]) {
       #expect(abs(a - b) < 1e-6)
     }
+    // Both are smooth where they are computed by cases: second derivatives are PyTorch's.
+    func curvature(_ at: [Double], _ loss: @escaping (Tensor) -> Tensor) -> [Double] {
+      gradient(at: Tensor(at, dtype: .float64)) { gradient(at: $0, loss).sum() }.toArray(of: Double.self)
+    }
+    let targets = Tensor([0.0, 1.0], dtype: .float64)
+    let bent = curvature([0, 1.5]) { binaryCrossEntropyWithLogits($0, targets, reduction: .sum) }
+    #expect(abs(bent[0] - 0.25) < 1e-12 && abs(bent[1] - 0.14914645) < 1e-8)
+    let round = curvature([0, 0.5, 2]) { huberLoss($0, Tensor.zeros([3], dtype: .float64), reduction: .sum) }
+    #expect(round == [1, 1, 0])
     #expect(huberLoss(Tensor([0.5, -3.0]), Tensor([0.0, 0.0]), delta: 2, reduction: .none).toArray() == [0.125, 4])
     #expect(meanAbsoluteError(Tensor([1.0, -3.0]), Tensor([0.0, 0.0])).item() == 2)
     #expect(Loss.mse(Tensor([1.0, 3.0]), Tensor([0, 0])).item() == 5)

@@ -111,6 +111,13 @@ extension Module {
     #expect(Metric.accuracy.sum(scores, labels).item() == 1)
     #expect(Metric.topAccuracy(2).sum(scores, labels).item() == 3)
     #expect(Metric.accuracy.sum(scores, labels.cast(to: .int64).oneHot(3)).item() == 1)
+    #expect(Metric.accuracy.sum(scores, labels.cast(to: .int64).oneHot(3).cast(to: .float32)).item() == 1)
+    // As many examples as classes: class numbers may not be taken for scores, nor the reverse.
+    #expect(Metric.accuracy.sum(scores[0..<3], Tensor([[0, 1, 0], [0, 0, 1], [1, 0, 0]])).item() == 1)
+    let column = #expect(throws: ApusError.self) {
+      try checked { Metric.accuracy.sum(scores, labels.unsqueezed(1)) }
+    }
+    #expect(column?.message.contains("class numbers [4]") == true, "\(String(describing: column))")
     #expect(Metric.binaryAccuracy.sum(Tensor([[1.0], [-1], [2]]), Tensor([[1], [1], [0]])).item() == 1)
     #expect(Metric.meanSquaredError.sum(Tensor([[1.0, 3], [0, 0]]), Tensor([[0.0, 0], [0, 2]])).item() == 7)
     #expect(Metric.meanAbsoluteError.sum(Tensor([1.0, -3]), Tensor([0.0, 0])).item() == 4)
@@ -194,6 +201,19 @@ extension Module {
     await #expect(throws: ApusError.self) {
       try await trainer.fit(Points.train(), epochs: 1, callbacks: [stopping])
     }
+  }
+
+  /// Asked for in an epoch's last step: the epoch is done, and counts.
+  @Test func stoppingAtAnEpochsEnd() async throws {
+    final class Stopping: TrainingObserver {
+      func stepDidEnd(_ moment: TrainingMoment) { if moment.step == moment.stepsPerEpoch { moment.stop() } }
+    }
+    let trainer = Points.trainer()
+    let history = try await trainer.fit(
+      Points.train(), epochs: 3, validation: Points.test(), callbacks: [Callback { Stopping() }])
+    #expect(history.epochs.map(\.number) == [1])
+    #expect(history.epochs.first?.values["val_loss"] != nil)
+    #expect(try await trainer.fit(Points.train(), epochs: 1).epochs.map(\.number) == [1, 2])
   }
 
   @Test func earlyStopping() async throws {

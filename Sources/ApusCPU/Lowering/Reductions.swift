@@ -16,9 +16,6 @@ struct AxisRun: Sendable {
     length = product(shape[axes])
     inner = product(shape[axes.upperBound...])
   }
-
-  /// Results for each run.
-  var count: Int { outer.multipliedSaturating(inner) }
 }
 
 extension Int {
@@ -32,8 +29,7 @@ extension PlanBuilder {
   /// Sums and the like over a set of axes: one pass for each run of neighbouring axes, innermost first.
   /// - Returns: false where there is no kernel for the dtype.
   func lowerReduction(_ op: ck_reduction, _ axes: AxisSet, _ input: Int, _ output: Int) throws -> Bool {
-    guard dtype(input).hasArithmetic, dtype(input) != .bool, let code = dtype(input).kernelCode,
-      let bytes = dtype(input).elementBytes
+    guard dtype(input).hasArithmetic, dtype(input) != .bool, let code = dtype(input).kernelCode
     else { return false }
     let whole = shape(input)
     // Axes of one element change nothing.
@@ -54,14 +50,14 @@ extension PlanBuilder {
     var source = try plain(input)
     for (k, run) in runs.enumerated().reversed() {
       let view = AxisRun(shape, run)
-      let target = k == 0 ? try define(output) : scratch(view.count.multipliedSaturating(bytes))
+      shape = Shape(shape.enumerated().map { run.contains($0.offset) ? 1 : $0.element })
+      let target = k == 0 ? try define(output) : scratch(try TensorType(dtype(input), shape).byteCount())
       let from = source
       emit(reads: [from], writes: [target]) {
         try Kernel.check(
           ck_reduce(op, code, Int64(view.outer), Int64(view.length), Int64(view.inner), $0[from], $0[target]))
       }
       source = target
-      shape = Shape(shape.enumerated().map { run.contains($0.offset) ? 1 : $0.element })
     }
     return true
   }

@@ -1,3 +1,5 @@
+import ApusCore
+
 /// Places buffers that live at different times over one another.
 struct ArenaLayout {
   struct Interval {
@@ -11,8 +13,15 @@ struct ArenaLayout {
   private(set) var offsets: [Int: Int] = [:]
   private(set) var bytes = 0
 
+  /// More than any processor's address space.
+  private static let largest = 1 << 48
+
   /// Largest first, each at the lowest place that is free for as long as it lives.
-  init(_ intervals: [Interval]) {
+  /// - Throws: `ApusError` (memory) for a buffer that no machine has room for.
+  init(_ intervals: [Interval]) throws {
+    guard intervals.allSatisfy({ $0.bytes < Self.largest }) else {
+      throw ApusError(.memory, "an intermediate value needs more memory than can be addressed")
+    }
     var placed: [(interval: Interval, offset: Int, end: Int)] = []
     for interval in intervals.sorted(by: { ($0.bytes, $1.first) > ($1.bytes, $0.first) }) {
       let size = (interval.bytes + 63) & ~63

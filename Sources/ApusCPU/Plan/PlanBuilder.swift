@@ -332,7 +332,7 @@ final class PlanBuilder {
       guard case .temporary = buffers[i].home, buffers[i].last >= 0 else { return nil }
       return .init(buffer: i, bytes: buffers[i].bytes, first: buffers[i].first, last: buffers[i].last)
     }
-    let arena = ArenaLayout(intervals)
+    let arena = try ArenaLayout(intervals)
     let placed = slots.map { key -> Plan.Slot in
       switch buffers[key.buffer].home {
       case .input(let i): .init(source: .input(i), offset: key.offset)

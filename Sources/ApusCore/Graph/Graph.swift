@@ -26,7 +26,7 @@ public indirect enum ValueType: Hashable, Codable, Sendable {
 public indirect enum Operation: Hashable, Sendable {
   /// One primitive.
   case primitive(Primitive)
-  /// Several primitives that an engine runs as one kernel: made by passes, never by tracing.
+  /// Several primitives that an engine may run as one kernel: for passes to make, never by tracing.
   case fused(Fusion)
 
   /// The primitive's name, or the fusion's.
@@ -38,7 +38,7 @@ public indirect enum Operation: Hashable, Sendable {
   }
 }
 
-/// A fused node: its body says what it computes, its kind how an engine may run it.
+/// What a fused node computes: its body says what it computes, its kind how an engine may run it.
 public struct Fusion: Hashable, Sendable {
   /// How an engine may run it: `elementwise` is made of element-wise primitives.
   public enum Kind: Hashable, Sendable { case elementwise }
@@ -161,6 +161,21 @@ public struct Graph: Sendable {
     } catch let error as ApusError {
       throw error.at(primitive.name, types)
     }
+  }
+
+  /// Appends a fused node.
+  /// - Parameters:
+  ///   - fusion: what it computes; operands and results are those of its body.
+  ///   - operands: values defined before, of the types of the body's inputs.
+  ///   - scope: the module path shown in pictures.
+  /// - Returns: the node's results, of the types of the body's outputs.
+  /// - Throws: ``ApusError`` when the operands don't fit the body.
+  @discardableResult
+  public mutating func add(_ fusion: Fusion, _ operands: [ValueID], scope: String = "") throws -> [ValueID] {
+    try fusion.check(operands.map { type($0) })
+    let outputs = fusion.body.outputTypes.map { makeValue(.tensor($0)) }
+    nodes.append(Node(operation: .fused(fusion), inputs: operands, outputs: outputs, scope: scope))
+    return outputs
   }
 
   mutating func append(

@@ -39,7 +39,7 @@ extension Graph {
       switch node.operation {
       case .primitive(let primitive): expected = try primitive.definition.infer(node.inputs.map(tensorType))
       case .fused(let fusion):
-        try fusion.body.verify()
+        try fusion.check(node.inputs.map(tensorType))
         expected = fusion.body.outputTypes
       }
       let actual = try node.outputs.map(tensorType)
@@ -49,6 +49,23 @@ extension Graph {
     for ports in [inputs, outputs] {
       let names = ports.map(\.name)
       guard Set(names).count == names.count else { throw ApusError(.argument, "port names repeat: \(names)") }
+    }
+  }
+}
+
+extension Fusion {
+  /// Checks the body, and that it takes operands of these types.
+  /// - Throws: ``ApusError`` naming what does not fit.
+  func check(_ operands: [TensorType]) throws {
+    try body.verify()
+    guard body.inputTypes == operands else {
+      throw ApusError(.shape, "\(name) takes \(body.inputTypes) and is given \(operands)")
+    }
+    // So that the body's nodes can stand in the fused node's place.
+    let made = body.nodes.flatMap(\.outputs)
+    let results = body.outputs.map(\.value)
+    guard results.allSatisfy(made.contains), Set(results).count == results.count else {
+      throw ApusError(.argument, "\(name): each output must be the result of a node, and another one")
     }
   }
 }

@@ -62,7 +62,19 @@ import Testing
     #expect(slope([-1000, 0, 1000]) { $0.softplus() } == [0, 0.5, 1])
     #expect(slope([-1000, 1000]) { $0.sigmoid() } == [0, 0])
     #expect(slope([1000, 1000]) { $0.logSumExp(axis: 0) } == [0.5, 0.5])
-    #expect(slope([-800, 3]) { $0.elu() } == [0, 1])
+    #expect(slope([-800, 0, 3]) { $0.elu() } == [0, 1, 1])
+    #expect(slope([1, 1, 1]) { $0.standardDeviation() } == [0, 0, 0])
+  }
+
+  @Test("a function's gradient inside withoutGradients, also of a point that is on the tape")
+  func withinWithoutGradients() {
+    let x = Tensor(2.0, requiresGradient: true)
+    let found = withoutGradients { gradient(at: x) { $0 ** 3 } }
+    #expect(found.item() == 12)
+    #expect(!found.requiresGradient)
+    let (y, dx) = withoutGradients { GradientTape().watch(x * 1) { $0 ** 3 } }
+    #expect(y.item() == 8 && dx.item() == 12)
+    #expect(!y.requiresGradient)
   }
 
   @Test("the statistics of a batch norm have gradients of their own")

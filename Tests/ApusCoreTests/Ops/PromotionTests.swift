@@ -47,6 +47,41 @@ import Testing
     #expect((Tensor([7, -7, 7, -7]) % Tensor([3, 3, -3, -3])).toArray(of: Int.self) == [1, 2, -2, -1])
   }
 
+  @Test("floored division at the ends of the range, and by infinity")
+  func flooredAtTheEnds() {
+    let (a, b) = ([Int32.max, .min, .min, 7, -7, 7, -7, 0], [-2, 3, 2, 2, 2, -2, -2, 5] as [Int32])
+    #expect(
+      Tensor(a).floorDivide(Tensor(b)).toArray(of: Int.self)
+        == [-1_073_741_824, -715_827_883, -1_073_741_824, 3, -4, -4, 3, 0])
+    #expect(
+      Tensor([Int.max, .min]).floorDivide(Tensor([-2, 3])).toArray(of: Int.self)
+        == [-4_611_686_018_427_387_904, -3_074_457_345_618_258_603])
+    let real = Tensor([-5.0, 5, -5, 0, .infinity, .nan, 1]).floorDivide(
+      Tensor([.infinity, .infinity, -.infinity, -.infinity, 2, .infinity, 0.0])
+    ).toArray()
+    #expect(real[..<4] == [-1, 0, 0, 0])
+    #expect(real[4].isNaN && real[5].isNaN && real[6] == .infinity)
+  }
+
+  @Test("a whole number that the dtype can't hold wraps in sums and products, and is an error elsewhere")
+  func unheldNumbers() throws {
+    let x = Tensor([5, 255], dtype: .uint8)
+    #expect((x + -1).toArray(of: Int.self) == [4, 254])
+    #expect((x * -1).toArray(of: Int.self) == [251, 1])
+    #expect((x - 300).toArray(of: Int.self) == [217, 211])
+    #expect(x.clamped(min: -1, max: 300).toArray(of: Int.self) == [5, 255])
+    #expect((x .< 256).toArray(of: Bool.self) == [true, true])
+    let faults: [() -> Tensor] = [
+      { x % 256 }, { x.floorDivide(256) }, { maximum(x, -1) }, { select(x .> 5, x, 256) }, { select(x .> 5, -1, x) },
+      { Tensor(256, dtype: .uint8) }, { Tensor([0, -1], dtype: .uint8) }, { Tensor.full([2], 1 << 40, dtype: .int32) },
+    ]
+    for fault in faults {
+      let error = #expect(throws: ApusError.self) { try checked(fault) }
+      #expect(error?.description.contains("fit") == true, "\(String(describing: error))")
+    }
+    #expect(Tensor([300.7, -1.0], dtype: .uint8).toArray(of: Int.self) == [255, 0])
+  }
+
   @Test("bool adds as or, multiplies as and, has no difference")
   func bool() throws {
     let (a, b) = (Tensor([true, true, false]), Tensor([true, false, false]))

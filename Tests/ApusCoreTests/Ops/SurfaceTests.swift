@@ -134,6 +134,9 @@ import Testing
     #expect(x.convolution2D(w, padding: .same).shape == [1, 1, 4, 4])
     #expect(x.convolution2D(w, stride: (3, 3), padding: .same).shape == [1, 1, 2, 2])
     expect(x.maxPool2D(kernelSize: 2), [5, 7, 13, 15], [1, 1, 2, 2])
+    // Windows of three with gaps, as much padding as a window reaches: by hand, elements 2 apart.
+    let wide = x.maxPool2D(kernelSize: (3, 3), stride: (1, 1), padding: .same, dilation: (2, 2))
+    expect(wide, [10, 11, 10, 11, 14, 15, 14, 15, 10, 11, 10, 11, 14, 15, 14, 15], [1, 1, 4, 4])
     expect(x.averagePool2D(kernelSize: 2), [2.5, 4.5, 10.5, 12.5], [1, 1, 2, 2])
     let corner = Tensor.ones([1, 1, 2, 2]).averagePool2D(
       kernelSize: 2, stride: 2, padding: 1, countIncludePadding: false)
@@ -174,7 +177,7 @@ import Testing
       ("takes 2 input channels", { Tensor.ones([1, 3, 4, 4]).convolution2D(Tensor.ones([1, 2, 3, 3])) }),
       ("does not fit", { Tensor.ones([1, 1, 2, 2]).convolution2D(Tensor.ones([1, 1, 3, 3])) }),
       ("groups", { Tensor.ones([1, 2, 4, 4]).convolution2D(Tensor.ones([3, 1, 3, 3]), groups: 2) }),
-      ("smaller than the kernel", { Tensor.ones([1, 1, 4, 4]).maxPool2D(kernelSize: 2, padding: 2) }),
+      ("without an element", { Tensor.ones([1, 1, 4, 4]).maxPool2D(kernelSize: 2, padding: 2) }),
       ("rank 4", { x.maxPool2D(kernelSize: 2) }), ("must have shape [3]", { x.batchNorm(scale: x, shift: x).y }),
       ("at most 8", { (0..<9).reduce(Tensor(1.0)) { t, _ in t.unsqueezed(0) } }),
       ("at least one tensor", { concatenate([]) }),
