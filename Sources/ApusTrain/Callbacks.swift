@@ -44,7 +44,7 @@ public struct Callback: Sendable {
   /// schedule's factor (Keras' `LearningRateScheduler`).
   ///
   /// ```swift
-  /// let schedule = Schedule.cosine(steps: 20 * train.count).warmingUp(steps: 100)
+  /// let schedule = Schedule.cosine(steps: 20 * train.count - 100).warmingUp(steps: 100)
   /// try await trainer.fit(train, epochs: 20, callbacks: [.learningRate(schedule)])
   /// ```
   /// - Parameters:

@@ -7,7 +7,7 @@ import Synchronization
 /// final class MyEngine: CompilingEngine {
 ///   let name = "mine", devices = [Device(engine: "mine")]
 ///   let singleOperations = SingleOperations()
-///   func compile(_ graph: Graph) throws -> any Executable { … }
+///   func compile(_ graph: Graph) throws -> any Executable { try ReferenceEngine.shared.compile(graph) }  // or yours
 /// }
 /// ```
 public protocol CompilingEngine: Engine {

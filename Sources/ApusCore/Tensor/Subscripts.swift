@@ -10,7 +10,8 @@ public enum TensorIndex: Hashable, Sendable {
   case ellipsis
 }
 
-/// What may stand in a tensor's subscript: `Int`, ranges, `.all`, `.ellipsis`, `.newAxis`, `.range(start:stop:step:)`.
+/// What may stand in a tensor's subscript: `Int`, ranges, `.all`, `.every(2)`, and each ``TensorIndex`` by its full
+/// name (`TensorIndex.newAxis`).
 public protocol TensorIndexing: Sendable {
   /// What it means as an index.
   var tensorIndex: TensorIndex { get }
@@ -160,16 +161,17 @@ struct SubscriptPlan {
 }
 
 extension Tensor {
-  /// Basic indexing, as NumPy's: positions, ranges, `.all`, `.ellipsis`, `.newAxis`; axes that are not named are whole.
+  /// Basic indexing, as NumPy's: positions, ranges, `.all`, `TensorIndex.ellipsis` and `TensorIndex.newAxis`; axes that
+  /// are not named are whole.
   ///
   /// Reading gives a view; writing is copy-on-write and stays on the gradient tape. What is written is cast to this
   /// tensor's dtype and broadcast.
   /// ```swift
   /// let x = Tensor.zeros([2, 3, 8])
-  /// x[0]                                        // float32[3, 8], the first row
-  /// x[1..., .all, 2..<5]                        // float32[1, 3, 3]
+  /// x[0]                                                   // float32[3, 8], the first row
+  /// x[1..., .all, 2..<5]                                   // float32[1, 3, 3]
   /// var y = x
-  /// y[.ellipsis, -1] = Tensor([1, 2, 3])        // the last of each row; x stays zeros
+  /// y[TensorIndex.ellipsis, -1] = Tensor([1, 2, 3])        // the last of each row; x stays zeros
   /// ```
   /// Negative positions count from the end. A position outside its axis or too many indices: error (argument); ranges
   /// are clipped. In a trace a range fixes a symbolic size to today's. Up to five indices; an array takes more.

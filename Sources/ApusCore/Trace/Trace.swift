@@ -336,7 +336,7 @@ public func outsideTrace<R>(_ body: () throws -> R) rethrows -> R {
 /// Names the operations of `body` in graphs and pictures; nested names are joined with dots. Free when not tracing.
 ///
 /// ```swift
-/// withScope("encoder") { withScope("attention") { … } }      // encoder.attention
+/// withScope("encoder") { withScope("attention") { x.matmul(y) } }      // encoder.attention
 /// ```
 @inline(__always)
 public func withScope<R>(_ name: @autoclosure () -> String, _ body: () throws -> R) rethrows -> R {

@@ -6,7 +6,7 @@ import ApusNN
 ///
 /// ```swift
 /// let file = try SafetensorsFile("model.safetensors")
-/// file.names                                  // ["fc.weight", "fc.bias"]
+/// file.names                                  // ["fc.bias", "fc.weight"]
 /// let weight = try file.tensor("fc.weight")
 /// ```
 /// Nothing is allocated before it is known to be in the file. Format: ``SafetensorsFile/write(_:metadata:to:)``.

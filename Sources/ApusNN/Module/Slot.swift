@@ -5,10 +5,11 @@ import Synchronization
 ///
 /// ```swift
 /// final class Classifier: Module {
-///   let body: Sequential
-///   let head: Slot<Linear>
+///   let body = Linear(64, 512, activation: .relu)
+///   let head = Slot(Linear(512, 10))
 ///   func forward(_ x: Tensor) -> Tensor { head(body(x)) }
 /// }
+/// let classifier = Classifier()
 /// classifier.head.module = Linear(512, 3)      // a new task
 /// ```
 /// Replacing it does not change graphs captured before: compile again afterwards.
