@@ -78,7 +78,7 @@ public enum Datasets {
         throw ApusError(.file, "\(labelsPath) holds the label \(odd), where 0 to 9 are expected")
       }
       // Pixels stay bytes until they are part of a batch: a quarter of the memory.
-      return try Dataset(images[.all, TensorIndex.newAxis], Tensor(classes.map(Int64.init)))
+      return try Dataset(images[.all, .newAxis], Tensor(classes.map(Int64.init)))
         .mapVectorized { Batch($0.inputs.cast(to: .float32) / 255, $0[1]) }
     }
     return try Split(train: part("train"), test: part("t10k"), classNames: digitNames)

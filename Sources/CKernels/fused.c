@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-enum { TILE = 1024, MAX_INSTRUCTIONS = 256, SLOT_PADDING = 192, STACK_BYTES = 1 << 16, MAX_STREAMS = 16, CACHE_LINE = 64 };
+enum { TILE = 1024, MAX_INSTRUCTIONS = 256, SLOT_PADDING = 192, STACK_BYTES = 1 << 16, MAX_STREAMS = 16, CACHE_LINE = 64,
+       FAR_BYTES = 4 << 20 };
 
 enum shape { UNARY, BINARY, TERNARY, SELECT, CHOOSE, COPY };
 
@@ -139,15 +140,17 @@ static void hold_back_outputs(struct plan *plan) {
   }
 }
 
+// Arrays so large that they are not in a near cache; asking for what is there would only cost.
 static void find_streams(struct plan *plan) {
-  plan->stream_count = 0;
+  int64_t step = 0;
   for (int32_t i = 0; i < plan->count; i++)
     for (int s = 0; s < 3; s++) {
       const struct place *place = &plan->steps[i].sources[s];
       bool known = place->source < 0 || place->step == 0;
       for (int32_t k = 0; k < plan->stream_count; k++) known |= plan->streams[k].base == place->base;
-      if (!known && plan->stream_count < MAX_STREAMS) plan->streams[plan->stream_count++] = *place;
+      if (!known && plan->stream_count < MAX_STREAMS) plan->streams[plan->stream_count++] = *place, step += place->step;
     }
+  if (plan->n * step < FAR_BYTES) plan->stream_count = 0;
 }
 
 static int make_plan(const ck_fused_program *p, const void *const *inputs, void *const *outputs, struct plan *plan) {
@@ -188,7 +191,6 @@ static int make_plan(const ck_fused_program *p, const void *const *inputs, void 
     }
   }
   hold_back_outputs(plan);
-  find_streams(plan);
   plan->registers++;
   plan->largest = largest;
   return CK_OK;
@@ -278,6 +280,8 @@ int ck_fused_run(const ck_fused_program *program, const void *const *inputs, voi
   int status = make_plan(program, inputs, outputs, &plan);
   if (status || n <= 0) return status;
   plan.n = n;
+  plan.stream_count = 0;
+  if (n >= FAR_BYTES / 64) find_streams(&plan);
   int64_t tiles = (n + TILE - 1) / TILE;
   ck_parallel_for(tiles, CK_MAX(1, CK_GRAIN_LIGHT / TILE / CK_MAX(1, plan.count)), tiles_range, &plan);
   return CK_OK;

@@ -1,17 +1,16 @@
 /// One index of a subscript: a position, a range, all, a new axis, or the rest.
-public enum TensorIndex: Hashable, Sendable {
-  /// One position, counted from the end when negative; the axis is dropped.
-  case at(Int)
-  /// Half-open with a step; bounds beyond the axis are clipped and negative ones count from its end, as in Python.
-  case range(start: Int?, stop: Int?, step: Int)
-  /// A new axis of size 1.
-  case newAxis
-  /// As many whole axes as the other indices leave over.
-  case ellipsis
+public struct TensorIndex: Hashable, Sendable {
+  enum Kind: Hashable, Sendable {
+    case at(Int)
+    case range(start: Int?, stop: Int?, step: Int)
+    case newAxis
+    case ellipsis
+  }
+  let kind: Kind
 }
 
-/// What may stand in a tensor's subscript: `Int`, ranges, `.all`, `.every(2)`, and each ``TensorIndex`` by its full
-/// name (`TensorIndex.newAxis`).
+/// What may stand in a tensor's subscript: `Int`, ranges, `.all`, `.every(2)`, `.newAxis`, `.ellipsis`,
+/// `.range(start: -3)`.
 public protocol TensorIndexing: Sendable {
   /// What it means as an index.
   var tensorIndex: TensorIndex { get }
@@ -22,14 +21,28 @@ extension TensorIndex: TensorIndexing {
 }
 extension TensorIndexing where Self == TensorIndex {
   /// The whole axis, `x[.all, 0]`. A symbolic size stays symbolic.
-  public static var all: TensorIndex { .range(start: nil, stop: nil, step: 1) }
+  public static var all: TensorIndex { .range() }
   /// Every `step`-th position of the axis; a negative step walks from its end. 0: error (argument).
   ///
   /// ```swift
   /// Tensor([1, 2, 3, 4, 5])[.every(2)]      // [1, 3, 5]
   /// Tensor([1, 2, 3])[.every(-1)]           // [3, 2, 1]
   /// ```
-  public static func every(_ step: Int) -> TensorIndex { .range(start: nil, stop: nil, step: step) }
+  public static func every(_ step: Int) -> TensorIndex { .range(step: step) }
+  /// One position, counted from the end when negative; the axis is dropped.
+  public static func at(_ position: Int) -> TensorIndex { TensorIndex(kind: .at(position)) }
+  /// Half-open with a step; bounds beyond the axis are clipped and negative ones count from its end, as in Python.
+  ///
+  /// ```swift
+  /// Tensor([1, 2, 3, 4, 5])[.range(start: -4, step: 2)]      // [2, 4]
+  /// ```
+  public static func range(start: Int? = nil, stop: Int? = nil, step: Int = 1) -> TensorIndex {
+    TensorIndex(kind: .range(start: start, stop: stop, step: step))
+  }
+  /// A new axis of size 1.
+  public static var newAxis: TensorIndex { TensorIndex(kind: .newAxis) }
+  /// As many whole axes as the other indices leave over: `x[.ellipsis, -1]` is the last of the last axis.
+  public static var ellipsis: TensorIndex { TensorIndex(kind: .ellipsis) }
 }
 extension Int: TensorIndexing {
   /// The position; the axis is dropped.
@@ -85,7 +98,7 @@ struct SubscriptPlan {
     var all = indices
     let rest = [TensorIndex](repeating: .range(start: nil, stop: nil, step: 1), count: shape.rank - consumed)
     if let i = all.firstIndex(of: .ellipsis) { all.replaceSubrange(i...i, with: rest) } else { all += rest }
-    let dropped = indices.count { if case .at = $0 { true } else { false } }
+    let dropped = indices.count { if case .at = $0.kind { true } else { false } }
     let rank = shape.rank - dropped + indices.count { $0 == .newAxis }
     guard rank <= Shape.maximumRank else {
       throw ApusError(.argument, "the result would have rank \(rank); at most \(Shape.maximumRank) fits").at(
@@ -93,7 +106,7 @@ struct SubscriptPlan {
     }
     var axis = 0
     for index in all {
-      switch index {
+      switch index.kind {
       case .ellipsis: break
       case .newAxis: self.shape.append(1)
       case .at(let position):
@@ -161,7 +174,7 @@ struct SubscriptPlan {
 }
 
 extension Tensor {
-  /// Basic indexing, as NumPy's: positions, ranges, `.all`, `TensorIndex.ellipsis` and `TensorIndex.newAxis`; axes that
+  /// Basic indexing, as NumPy's: positions, ranges, `.all`, `.ellipsis` and `.newAxis`; axes that
   /// are not named are whole.
   ///
   /// Reading gives a view; writing is copy-on-write and stays on the gradient tape. What is written is cast to this
@@ -171,7 +184,7 @@ extension Tensor {
   /// x[0]                                                   // float32[3, 8], the first row
   /// x[1..., .all, 2..<5]                                   // float32[1, 3, 3]
   /// var y = x
-  /// y[TensorIndex.ellipsis, -1] = Tensor([1, 2, 3])        // the last of each row; x stays zeros
+  /// y[.ellipsis, -1] = Tensor([1, 2, 3])                   // the last of each row; x stays zeros
   /// ```
   /// Negative positions count from the end. A position outside its axis or too many indices: error (argument); ranges
   /// are clipped. In a trace a range fixes a symbolic size to today's. Up to five indices; an array takes more.
@@ -208,7 +221,7 @@ extension Tensor {
   /// The same with indices made at run time.
   ///
   /// ```swift
-  /// x[[.at(0), .range(start: nil, stop: nil, step: 2)]]      // every other column of the first row
+  /// x[[.at(0), .every(2)]]      // every other column of the first row
   /// ```
   public subscript(_ indices: [TensorIndex]) -> Tensor {
     get {

@@ -256,7 +256,8 @@ private struct Model {
       target.append(size)
     }
     let kept =
-      indices.indices.filter { if case .at = indices[$0] { false } else { true } } + Array(indices.count..<shape.count)
+      indices.indices.filter { if case .at = indices[$0].kind { false } else { true } }
+      + Array(indices.count..<shape.count)
     check(
       x[indices],
       Model(target) { index in

@@ -31,6 +31,16 @@ import Testing
     }
   }
 
+  @Test("every kind of index, by its short name")
+  func indices() {
+    let x = Tensor((0..<24).map(Double.init), shape: [2, 3, 4])
+    #expect(x[.ellipsis, -1].toArray() == [3, 7, 11, 15, 19, 23])
+    #expect(x[0, .newAxis, .all].shape == [1, 3, 4])
+    #expect(x[.at(-1), .range(start: -2), .every(-3)].toArray() == [19, 16, 23, 20])
+    #expect(x[1..., ..<1, 1...2].toArray() == [13, 14])
+    #expect(x[[.at(0), .at(0), .range(stop: 3, step: 2)]].toArray() == [0, 2])
+  }
+
   @Test("a reshape is a view exactly where strides allow")
   func reshapes() throws {
     let transposed = x.permuted(0, 2, 1)  // [2, 4, 3], strides 12, 1, 4
