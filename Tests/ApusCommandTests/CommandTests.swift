@@ -1,5 +1,6 @@
 import Apus
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ApusCommand
@@ -74,6 +75,17 @@ import Testing
       #expect(
         absent.code == 1
           && absent.errors == "apus: the folder /proc/none/out can't be made: No such file or directory\n", "\(absent)")
+    }
+  }
+
+  @Test func devices() throws {
+    try withFolder { folder in
+      let run = try apus(["devices"], in: folder)
+      #expect(
+        run.output.hasPrefix("cpu  ") && run.output.contains(" kernels, ") && run.output.contains("oneDNN"), "\(run)")
+      let fields = try apus(["devices", "--json"], in: folder).json
+      #expect(fields["engine"] as? String == "cpu" && fields["devices"] as? [String] == ["cpu"])
+      #expect(run.output == "cpu  \(fields["description"] as? String ?? "")\n")
     }
   }
 

@@ -1,5 +1,6 @@
 import Apus
 import Foundation
+import TestSupport
 import Testing
 
 /// The main job as a user does it: the program trains on the built-in digits, and what it wrote is used.

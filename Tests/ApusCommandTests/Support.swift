@@ -41,10 +41,3 @@ func apus(_ arguments: [String], in folder: String, outputTo sink: String? = nil
     code: process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus,
     output: sink == nil ? try text(".stdout") : "", errors: try text(".stderr"))
 }
-
-func withFolder<R>(_ body: (String) throws -> R) throws -> R {
-  let folder = FileManager.default.temporaryDirectory.appending(path: "apus-\(UUID().uuidString)")
-  try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-  defer { try? FileManager.default.removeItem(at: folder) }
-  return try body(folder.path)
-}

@@ -215,7 +215,7 @@ import Testing
   }
 }
 
-/// State shared by tasks; `./dev sanitize` runs these under the thread sanitizer.
+/// State shared by tasks; `./dev soak` runs these under the thread sanitizer.
 @Suite struct SharingTests {
   @Test func aTensorAcrossEightTasks() async {
     let shared = Tensor.arange(1000, dtype: .float32).reshape([10, 100])
@@ -289,5 +289,5 @@ import Testing
   }
 }
 
-/// `./dev sanitize` says so.
+/// `./dev soak` says so.
 private let isUnderThreadSanitizer = getenv("APUS_SANITIZER") != nil

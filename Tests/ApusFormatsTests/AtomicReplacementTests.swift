@@ -1,6 +1,7 @@
 import ApusCore
 import ApusFiles
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct AtomicReplacementTests {

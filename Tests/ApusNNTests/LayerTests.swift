@@ -1,18 +1,7 @@
 import ApusCore
 import ApusNN
+import TestSupport
 import Testing
-
-/// The message of the error that a failing body throws.
-func message(_ body: () throws -> Void) -> String {
-  do {
-    try checked(body)
-    return "no error"
-  } catch let error as ApusError {
-    return error.message
-  } catch {
-    return "\(error)"
-  }
-}
 
 /// Layers' values on small inputs, worked out by hand.
 @Suite struct LayerTests {

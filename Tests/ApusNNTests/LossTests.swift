@@ -1,6 +1,7 @@
 import ApusCore
 import ApusFormats
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ApusNN

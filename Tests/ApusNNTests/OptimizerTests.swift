@@ -1,5 +1,6 @@
 import ApusCore
 import ApusNN
+import TestSupport
 import Testing
 
 #if canImport(Glibc)

@@ -3,6 +3,7 @@ import ApusData
 import ApusFormats
 import ApusNN
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ApusTrain

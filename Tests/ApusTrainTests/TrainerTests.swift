@@ -3,22 +3,10 @@ import ApusData
 import ApusNN
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ApusTrain
-
-/// A folder that goes away with the test.
-struct TemporaryFolder: ~Copyable {
-  let path: String
-
-  init() throws {
-    path = NSTemporaryDirectory() + "apus-\(UUID().uuidString)"
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  func file(_ name: String) -> String { "\(path)/\(name)" }
-}
 
 /// Two classes of points that a line through the origin parts.
 enum Points {
@@ -127,7 +115,7 @@ extension Module {
 
   @Test func metricsNamesDiffer() async throws {
     for metrics in [[Metric.accuracy, .accuracy], [Metric("loss") { $0 - $1 }], [Metric("val_loss") { $0 - $1 }]] {
-      let text = await message {
+      let text = message {
         _ = try checked { Trainer(Points.model(), optimizer: Adam(), loss: .crossEntropy, metrics: metrics) }
       }
       #expect(text.hasPrefix("metrics named [") && text.contains(metrics[0].name), "\(text)")

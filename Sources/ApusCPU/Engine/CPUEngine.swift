@@ -1,6 +1,8 @@
 import ApusCore
 import CApus
+import CBLAS
 import CKernels
+import COneDNN
 import Synchronization
 
 /// The embedded engine: vector kernels, oneDNN and OpenBLAS on the host's processors.
@@ -8,7 +10,7 @@ import Synchronization
 /// Eager operations run as plans of one primitive, cached by the operands' types and layouts; element-wise ones on plain
 /// operands go straight to their kernel. Graphs become plans of fused, ordered steps over one arena.
 public final class CPUEngine: Engine {
-  /// The engine of this process; ``Engines/embedded`` is the same one where this target is linked in.
+  /// The engine of this process; `Engines.embedded` is the same one where this target is linked in.
   public static let shared = CPUEngine()
 
   /// `cpu`.
@@ -18,6 +20,21 @@ public final class CPUEngine: Engine {
   private let plans = PlanCache()
 
   private init() {}
+
+  /// Instruction set, threads and libraries: `avx512 kernels, 2 threads, oneDNN 2.6.3, OpenBLAS 0.3.21`. Loads them.
+  public var summary: String {
+    let threads = ck_threads()
+    let version = apus_dnn_version()
+    let oneDNN =
+      version == 0
+      ? "no oneDNN (\(String(cString: apus_dnn_error())))"
+      : "oneDNN \(version / 10000).\(version / 100 % 100).\(version % 100)"
+    let blas = apus_blas_version().map { String(cString: $0).split(separator: " ").prefix(2).joined(separator: " ") }
+    return [
+      "\(String(cString: ck_cpu_level())) kernels", "\(threads) thread\(threads == 1 ? "" : "s")", oneDNN,
+      blas ?? (apus_blas_is_available() ? "a BLAS" : "no OpenBLAS"),
+    ].joined(separator: ", ")
+  }
 
   public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
     switch primitive {

@@ -24,6 +24,9 @@ typedef enum {
 /// Whether there is an OpenBLAS on this machine; loads it.
 bool apus_blas_is_available(void);
 
+/// What the library says of itself, "OpenBLAS 0.3.21 …"; null when it can't be loaded or says nothing.
+const char *apus_blas_version(void);
+
 /// A sentence for a status.
 const char *apus_blas_message(apus_blas_status status);
 
