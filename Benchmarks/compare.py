@@ -7,6 +7,7 @@ import argparse
 import datetime
 import json
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -40,6 +41,14 @@ def load(path):
     return {"workloads": {}, "versions": {}}
 
 
+def version(framework):
+    """What it says of itself; Apus with the commit that was measured."""
+    if framework.version != "Apus":
+        return framework.version
+    found = subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    return f"Apus at {found.stdout.strip()}" if found.returncode == 0 else "Apus"
+
+
 def store(results, path):
     with open(path + ".tmp", "w") as file:
         json.dump(results, file, indent=1, sort_keys=True)
@@ -70,7 +79,7 @@ def measure_warm(options, results, chosen, keep):
         except (OSError, workers.WorkerError) as problem:
             print(f"{framework} cannot be measured: {problem}", file=sys.stderr)
             continue
-        results["versions"][framework] = frameworks[framework].version
+        results["versions"][framework] = version(frameworks[framework])
     try:
         for workload in chosen:
             print(f"{workload.name}", flush=True)

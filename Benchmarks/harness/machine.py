@@ -20,7 +20,7 @@ def description():
         memory = int(file.readline().split()[1]) / 2**20
     vectors = "AVX-512" if " avx512f " in flags else "AVX2" if " avx2 " in flags else "no AVX2"
     return {"cpu": f"{model} ({vectors})", "cores": len(os.sched_getaffinity(0)), "memory_gib": round(memory),
-            "kernel": platform.release(), "distribution": distribution()}
+            "kernel": ".".join(platform.release().split(".")[:2]), "distribution": distribution()}
 
 
 def distribution():

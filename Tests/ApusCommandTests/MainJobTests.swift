@@ -19,7 +19,7 @@ import Testing
       let accuracy = try accuracy(training)
       #expect(accuracy >= 0.985)
       // Seconds on a quiet machine; this only notices what is broken.
-      #expect(try #require(try training.json["seconds"] as? Double) < 300)
+      #expect(try #require(try training.json["seconds"] as? Double) < 120)
       #expect(
         try training.json["pictures"] as? [String] == [
           "out/curves.png", "out/confusion.png", "out/predictions.png", "out/digit.png",

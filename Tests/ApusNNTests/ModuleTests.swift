@@ -63,6 +63,16 @@ private final class Addition: Module {
     #expect(model.parameterCount == 12)
   }
 
+  @Test func aTreeOfModulesHasNoCircles() {
+    final class Loop: Module {
+      let next: Slot<any Layer> = Slot(ReLU())
+      func forward(_ x: Tensor) -> Tensor { next(x) }
+    }
+    let loop = Loop()
+    loop.next.module = loop
+    #expect(message { _ = loop.parameters }.contains("the module at next contains itself"))
+  }
+
   @Test func aSlotsModuleCanBeReplaced() {
     let net = Net()
     let x = Tensor.ones([1, 2, 4, 4])

@@ -218,17 +218,18 @@ public struct AxisSet: Hashable, Codable, Sendable, BitwiseCopyable, Expressible
   /// Bit `i` stands for axis `i`.
   public private(set) var bits: UInt8 = 0
 
-  /// `[0, 2]`; traps unless each is in 0..<8.
+  /// `[0, 2]`; each must be in 0..<8.
   public init(arrayLiteral axes: Int...) { for a in axes { insert(a) } }
-  /// Traps unless each is in 0..<8.
+  /// Each must be in 0..<8.
   public init(_ axes: some Sequence<Int>) { for a in axes { insert(a) } }
   /// Axes 0..<rank.
   public static func all(rank: Int) -> AxisSet { AxisSet(0..<rank) }
 
-  /// Adds an axis; traps unless it is in 0..<8.
+  /// Adds an axis. One that is not in 0..<8: error (argument), recorded in `checked`, a trap outside.
   public mutating func insert(_ axis: Int) {
-    precondition(axis >= 0 && axis < Shape.maximumRank, "axis \(axis) is not in 0..<\(Shape.maximumRank)")
-    bits |= 1 << UInt8(axis)
+    let fits = axis >= 0 && axis < Shape.maximumRank
+    require(fits, "axis \(axis) is not in 0..<\(Shape.maximumRank)")
+    if fits { bits |= 1 << UInt8(axis) }
   }
   /// Whether the axis is one of them.
   public func contains(_ axis: Int) -> Bool { axis >= 0 && axis < 8 && bits & (1 << UInt8(axis)) != 0 }
@@ -250,13 +251,13 @@ public struct Permutation: Hashable, Codable, Sendable, BitwiseCopyable {
   /// How many axes it orders.
   public let count: Int
 
-  /// Traps unless `order` holds each of 0..<count once.
+  /// `order` must hold each of 0..<count once, at most 8. Otherwise: error (argument), recorded in `checked`, a trap
+  /// outside.
   public init(_ order: [Int]) {
-    precondition(
-      order.count <= Shape.maximumRank && order.sorted() == Array(0..<order.count),
-      "\(order) is not a permutation of 0..<\(order.count)")
-    count = order.count
-    for (i, axis) in order.enumerated() { packed |= UInt64(axis) << UInt64(8 * i) }
+    let fits = order.count <= Shape.maximumRank && order.sorted() == Array(0..<order.count)
+    require(fits, "\(order) is not a permutation of 0..<\(order.count)")
+    count = fits ? order.count : 0
+    if fits { for (i, axis) in order.enumerated() { packed |= UInt64(axis) << UInt64(8 * i) } }
   }
 
   /// The operand's axis that becomes axis `i` of the result.

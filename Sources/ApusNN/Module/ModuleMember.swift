@@ -63,8 +63,9 @@ extension Module {
       let path = prefix + member.name
       body(path, member.kind)
       guard case .module(let child) = member.kind else { continue }
-      precondition(
-        !parents.contains { $0 === child }, "the module at \(path) contains itself; a tree of modules has no circles")
+      let isCircle = parents.contains { $0 === child }
+      require(!isCircle, "the module at \(path) contains itself; a tree of modules has no circles")
+      if isCircle { continue }
       child.visit(prefix: path + ".", parents: parents + [child], body)
     }
   }

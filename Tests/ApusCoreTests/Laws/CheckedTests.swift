@@ -129,6 +129,8 @@ import Testing
     #expect(error { _ = Tensor.ones([2]).shape[1] }?.kind == .argument)
     #expect(error { _ = Tensor.ones([2]).shape[-1] }?.kind == .argument)
     #expect(error { _ = Dim(2) - Dim(3) }?.kind == .shape)
+    #expect(error { _ = AxisSet([1, 9]) }?.message == "axis 9 is not in 0..<8")
+    #expect(error { _ = Permutation([0, 0]) }?.message == "[0, 0] is not a permutation of 0..<2")
     #expect(error { _ = Tensor.eye(-1) }?.kind == .shape)
     #expect(error { _ = Tensor.linspace(0, 1, count: -1) }?.kind == .shape)
     let huge = Tensor.zeros([0, 1 << 62])
