@@ -1,5 +1,6 @@
 import ApusCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import ApusNN
