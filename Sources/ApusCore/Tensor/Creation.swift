@@ -91,7 +91,9 @@ extension Tensor {
         type: TensorType(wanted, shape))
       return
     }
-    if wanted != S.dtype, S.dtype.isInteger, S.dtype != .uint64, let odd = values.first(where: { !$0.scalar.fits(wanted) }) {
+    if wanted != S.dtype, S.dtype.isInteger, S.dtype != .uint64,
+      let odd = values.first(where: { !$0.scalar.fits(wanted) })
+    {
       self = Tensor.attempt("Tensor") {
         try odd.scalar.checkFits(wanted)
         return Tensor.zeros(shape, dtype: wanted)
