@@ -1,5 +1,6 @@
 """Interleaved measurement: every framework takes one sample a round, so that what disturbs the machine disturbs all."""
 
+import random
 import time
 
 from . import statistics
@@ -8,7 +9,7 @@ from .workers import WorkerError
 
 SAMPLE = 0.02  # seconds that a sample lasts, or one call if that is longer
 WARM_UP = 0.3
-PAUSE = 0.004  # between samples: lets the last framework's spinning threads fall asleep
+PAUSE = 0.02  # between samples: lets the last framework's spinning threads fall asleep
 
 
 def series_of(workload, workers):
@@ -47,8 +48,8 @@ def measure(workload, workers, rounds):
     keys = list(running)
     with Watch([worker.process.pid for worker in workers.values()]) as watch:
         for turn in range(rounds):
-            shift = turn % len(keys) if keys else 0  # nobody always follows the same neighbour
-            for key in keys[shift:] + keys[:shift]:
+            # Nobody always follows the same neighbour, whose threads may not have come to rest yet.
+            for key in random.Random(turn).sample(keys, len(keys)):
                 worker, name, count, samples = running[key]
                 time.sleep(PAUSE)
                 samples.append(worker.run(name, count) / count)
