@@ -1,6 +1,6 @@
 import ApusCore
 
-/// The cases of ``Primitive`` without their payloads, so that they can be listed.
+/// The cases of `Primitive` without their payloads, so that they can be listed.
 ///
 /// ``init(_:)`` switches over every case: a new primitive does not compile here until it has a kind, and with it the
 /// samples that all generated tests run on.
