@@ -39,7 +39,7 @@ public final class CPUEngine: Engine {
   public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
     switch primitive {
     case .full(let d): if let result = try filled(d.value, outputs[0]) { return [result] }
-    case .custom(let custom): return try custom.evaluated(inputs)
+    case .custom(let custom): return try custom.evaluate(inputs.map { Tensor(storage: $0) }).map(\.storage)
     default: break
     }
     var operands = inputs

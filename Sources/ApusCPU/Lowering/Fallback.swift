@@ -1,12 +1,5 @@
 import ApusCore
 
-extension CustomPrimitive {
-  /// Its closure is a user's: operations that fail in it throw here, and neither trap nor leave poisoned results.
-  func evaluated(_ operands: [Storage]) throws -> [Storage] {
-    try checked { try evaluate(operands.map { Tensor(storage: $0) }) }.map(\.storage)
-  }
-}
-
 extension PlanBuilder {
   /// A step that computes outside the kernels: users' primitives by their own closure, rare dtypes by the reference
   /// engine.
@@ -26,7 +19,7 @@ extension PlanBuilder {
       }
       let results: [Storage] =
         if case .custom(let custom) = primitive {
-          try custom.evaluated(operands)
+          try custom.evaluate(operands.map { Tensor(storage: $0) }).map(\.storage)
         } else {
           try ReferenceEngine.shared.execute(primitive, operands, outputs: outputTypes)
         }

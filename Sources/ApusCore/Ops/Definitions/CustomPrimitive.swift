@@ -69,7 +69,8 @@ public struct CustomPrimitive: Elementary {
   /// - Throws: what the closure throws, and ``ApusError`` when its results are not of the inferred types.
   public func evaluate(_ operands: [Tensor]) throws -> [Tensor] {
     let expected = try infer(operands.map(\.type))
-    let results = try body.evaluate(operands.map(\.untracked))
+    // A user's closure: operations that fail in it throw here, and neither trap nor leave poisoned results.
+    let results = try checked { try body.evaluate(operands.map(\.untracked)) }
     guard results.map(\.type) == expected else {
       throw ApusError(
         .argument, "evaluated to \(results.map(\.type)), and its type rule says \(expected)", operation: name,
