@@ -3,9 +3,10 @@ import Testing
 @testable import ApusCore
 
 /// Law 3: what is cut from the gradient stays cut when the function is captured, and what is not is found.
-@Suite struct CutGradientTests {
+@Suite(.serialized) struct CutGradientTests {
   private typealias Function = @Sendable (Tensor) throws -> Tensor
 
+  // Shared by all cases, which therefore run one after the other.
   private static let frozen = Parameter(Tensor([2.0, -3]))
   private static let functions: [(name: String, body: Function)] = [
     ("detached", { ($0.detached() * $0).sum() }),
