@@ -49,17 +49,6 @@ enum GraphCases {
         let (a, b) = (try g(.exp, x[0]), try g(.exp, x[0]))
         return [try g(.add, a, b), try g(.subtract, a, b), a, b]
       },
-      try .built("a fused node with two results", [x, x]) { g, x in
-        var body = Graph(name: "body")
-        let (a, b) = (body.addInput("a", f32([4099])), body.addInput("b", f32([4099])))
-        let half = body.addConstant(try Values.reference(.full(Full(value: .double(0.5), type: f32([4099]))), [])[0])
-        let sum = try body.add(.add, [a, b])[0]
-        let scaled = try body.add(.multiply, [sum, half])[0]
-        body.addOutput("wave", try body.add(.tanh, [scaled])[0])
-        body.addOutput("sum", sum)
-        let made = try g.graph.add(Fusion(.elementwise, body: body), [try g(.exp, x[0]), x[1]])
-        return [try g(.multiply, made[0], made[1]), made[1]]
-      },
       try .built("wide: every partial result used again", [f32([331])]) { g, x in
         var parts = [x[0]]
         for i in 1..<40 {

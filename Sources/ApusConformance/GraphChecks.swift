@@ -63,7 +63,7 @@ struct ExecutableChecks: Sendable {
 
   private func difference(_ actual: [Tensor], _ expected: [Tensor]) throws -> String? {
     guard actual.count == expected.count else { return "gives \(actual.count) results, not \(expected.count)" }
-    let terms = graph.values.reduce(1) { Swift.max($0, $1.type.tensor?.shape.elementCount ?? 1) }
+    let terms = graph.types.reduce(1) { Swift.max($0, $1.tensor?.shape.elementCount ?? 1) }
     let comparison = Comparison(accuracy: .accumulated, terms: terms)
     for (i, (a, b)) in zip(actual, expected).enumerated() {
       if let difference = try comparison.difference(a, b) { return "output \(i): \(difference)" }

@@ -7,13 +7,10 @@ final class CPUExecutable: Executable {
   let graph: Graph
   private let plans = Mutex<[Set<Int>: Plan]>([:])
 
-  private static let passes: [any Pass] = [
-    CommonSubexpressionElimination(), ConstantFolding(), DeadCodeElimination(), TransposedProducts(),
-  ]
+  /// What runs before a graph is planned.
+  static let passes = PassPipeline.standard.appending(TransposedProducts())
 
-  init(_ graph: Graph) throws {
-    self.graph = try Self.passes.reduce(graph) { try $1.run($0) }
-  }
+  init(_ graph: Graph) throws { self.graph = try Self.passes.run(graph) }
 
   private func plan(donated: Set<Int>) throws -> Plan {
     if let plan = plans.withLock({ $0[donated] }) { return plan }

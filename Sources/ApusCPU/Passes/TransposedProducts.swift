@@ -6,44 +6,14 @@ struct TransposedProducts: Pass {
   let name = "transposed-products"
 
   func run(_ graph: Graph) throws -> Graph {
-    let uses = graph.useCounts
-    /// For a product's value, the node that transposes it.
-    var transposes: [ValueID: Graph.Node] = [:]
-    for node in graph.nodes {
-      guard case .permute(let d)? = node.primitive, Self.swapsLastTwo(d.permutation), uses[node.inputs[0].index] == 1
-      else {
-        continue
-      }
-      transposes[node.inputs[0]] = node
+    try graph.rewritten { node, graph in
+      guard case .permute(let d) = node.primitive, Self.swapsLastTwo(d.permutation),
+        graph.useCount(node.inputs[0]) == 1, let product = graph.definition(node.inputs[0]),
+        case .matmul = product.primitive
+      else { return .keep }
+      let operands = try product.inputs.reversed().map { try graph.add(node.primitive, [$0])[0] }
+      return .replace(try graph.add(.matmul, operands))
     }
-    guard !transposes.isEmpty else { return graph }
-    var result = graph
-    result.nodes.removeAll()
-    var replaced: Set<ValueID> = []
-    for node in graph.nodes {
-      if case .matmul? = node.primitive, let transpose = transposes[node.outputs[0]] {
-        let operands = node.inputs.reversed().map { operand in
-          let type = graph.type(operand)
-          let (rows, columns) = (type.rank - 2, type.rank - 1)
-          var dims = type.shape.dims
-          dims.swapAt(rows, columns)
-          let value = result.makeValue(.tensor(TensorType(type.dtype, Shape(dims: dims))))
-          var view = transpose
-          view.inputs = [operand]
-          view.outputs = [value]
-          result.nodes.append(view)
-          return value
-        }
-        var product = node
-        product.inputs = operands
-        product.outputs = transpose.outputs
-        result.nodes.append(product)
-        replaced.formUnion(transpose.outputs)
-      } else if !node.outputs.contains(where: replaced.contains) {
-        result.nodes.append(node)
-      }
-    }
-    return result
   }
 
   private static func swapsLastTwo(_ permutation: Permutation) -> Bool {

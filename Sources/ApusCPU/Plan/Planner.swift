@@ -10,7 +10,7 @@ struct Planner {
   private static let teamThreshold = 25_000.0
 
   static func plan(_ graph: Graph, donated: Set<Int>) throws -> Plan {
-    try Planner(graph: inlined(graph), donated: donated).plan()
+    try Planner(graph: graph, donated: donated).plan()
   }
 
   private init(graph: Graph, donated: Set<Int>) {
@@ -31,41 +31,10 @@ struct Planner {
     return try builder.finish(outputs: results, keepsLayouts: true)
   }
 
-  /// Fused nodes as the nodes they are made of: this engine fuses by itself.
-  private static func inlined(_ graph: Graph) throws -> Graph {
-    guard graph.nodes.contains(where: { if case .fused = $0.operation { true } else { false } }) else { return graph }
-    var result = graph
-    result.nodes.removeAll()
-    for node in graph.nodes {
-      guard case .fused(let fusion) = node.operation else {
-        result.nodes.append(node)
-        continue
-      }
-      let body = try inlined(fusion.body)
-      var names: [ValueID: ValueID] = [:]
-      for (port, id) in zip(body.inputs, node.inputs) { names[port.value] = id }
-      for (port, id) in zip(body.outputs, node.outputs) { names[port.value] = id }
-      func renamed(_ id: ValueID) -> ValueID {
-        if let name = names[id] { return name }
-        let name = body.constants[id].map { result.addConstant($0) } ?? result.makeValue(body[id].type)
-        names[id] = name
-        return name
-      }
-      for inner in body.nodes {
-        var copy = inner
-        copy.inputs = inner.inputs.map(renamed)
-        copy.outputs = inner.outputs.map(renamed)
-        result.nodes.append(copy)
-      }
-    }
-    return result
-  }
-
   private func plan() throws -> Plan {
-    let types = graph.values.indices.map { graph.type(ValueID($0)) }
+    let types = graph.types.indices.map { graph.type(ValueID($0)) }
     let work = graph.nodes.reduce(0.0) { sum, node in
-      guard let primitive = node.primitive else { return sum }
-      return sum + Cost.of(primitive, node.inputs.map { types[$0.index] }, node.outputs.map { types[$0.index] })
+      sum + Cost.of(node.primitive, node.inputs.map { types[$0.index] }, node.outputs.map { types[$0.index] })
     }
     let threads = work > Self.teamThreshold ? Int(ck_threads()) : 1
     let builder = PlanBuilder(types: types, threads: threads, donated: donated)
@@ -87,7 +56,7 @@ struct Planner {
 
   /// What can fail and all it depends on, then the rest: donated inputs are overwritten only in the rest.
   private func split(_ units: [Unit]) -> (first: [Unit], rest: [Unit]) {
-    var needed = [Bool](repeating: false, count: graph.values.count)
+    var needed = [Bool](repeating: false, count: graph.types.count)
     var isFirst = [Bool](repeating: false, count: units.count)
     for (i, unit) in units.enumerated().reversed() {
       let fails = unit.nodes.contains { canFail(graph.nodes[$0]) }
@@ -109,7 +78,7 @@ struct Planner {
       (node.inputs + node.outputs).allSatisfy { dtypes.contains(graph.type($0).dtype) }
     }
     switch node.primitive {
-    case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong, .custom, nil: return true
+    case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong, .custom: return true
     case .convolution, .convolutionInputGradient, .convolutionWeightGradient: return !all(.float32)
     case .matmul: return PlanBuilder.lacksKernel(graph.type(node.inputs[0]), graph.type(node.inputs[1]))
     case .maxPool, .maxPoolGradient, .maxPoolGather, .averagePool, .averagePoolGradient, .softmax, .logSoftmax,
@@ -121,13 +90,13 @@ struct Planner {
 
   private func lower(_ unit: Unit, _ builder: PlanBuilder) throws {
     for value in unit.inputs { builder.consume(value) }
-    builder.name = unit.nodes.map { graph.nodes[$0].operation.name }.joined(separator: " ")
+    builder.name = unit.nodes.map { graph.nodes[$0].primitive.name }.joined(separator: " ")
     switch unit.kind {
     case .single: try lower(unit.nodes[0], builder)
     case .elementwise:
       let nodes = unit.nodes.compactMap { i -> FusedCode.Node? in
         let node = graph.nodes[i]
-        guard let primitive = node.primitive, let kernel = ElementwiseKernel(primitive) else { return nil }
+        guard let kernel = ElementwiseKernel(node.primitive) else { return nil }
         return FusedCode.Node(kernel: kernel, inputs: node.inputs.map(\.index), output: node.outputs[0].index)
       }
       if try !builder.lowerFused(nodes, outputs: unit.outputs) { try lowerOneByOne(unit, builder) }
@@ -147,14 +116,11 @@ struct Planner {
 
   private func lower(_ i: Int, _ builder: PlanBuilder) throws {
     let node = graph.nodes[i]
-    guard let primitive = node.primitive else {
-      throw ApusError(.unsupported, "\(node.operation.name) can't be compiled")
-    }
     do {
-      try builder.lower(primitive, node.inputs.map(\.index), node.outputs.map(\.index))
+      try builder.lower(node.primitive, node.inputs.map(\.index), node.outputs.map(\.index))
     } catch var error as ApusError {
       if error.operation == nil {
-        error.operation = primitive.name
+        error.operation = node.primitive.name
         error.operands = node.inputs.map { graph.type($0).description }
       }
       throw error
@@ -164,11 +130,10 @@ struct Planner {
   private func lowerEpilogue(_ unit: Unit, _ builder: PlanBuilder) throws -> Bool {
     let product = graph.nodes[unit.nodes[0]]
     let sum = graph.nodes[unit.nodes[1]]
-    guard let primitive = product.primitive else { return false }
     let bias = sum.inputs[sum.inputs[0] == product.outputs[0] ? 1 : 0].index
     let operands = product.inputs.map(\.index)
     let output = sum.outputs[0].index
-    switch primitive {
+    switch product.primitive {
     case .matmul: return try builder.lowerMatmulEpilogue(operands, bias: bias, output)
     case .convolution(let d):
       guard let slot = try builder.biasSlot(bias, axis: 1) else { return false }
@@ -180,7 +145,7 @@ struct Planner {
   private func lowerConvolutionGradients(_ unit: Unit, _ builder: PlanBuilder) throws -> Bool {
     for (weights, sum) in [(unit.nodes[0], unit.nodes[1]), (unit.nodes[1], unit.nodes[0])] {
       let node = graph.nodes[weights]
-      guard case .convolutionWeightGradient(let d)? = node.primitive else { continue }
+      guard case .convolutionWeightGradient(let d) = node.primitive else { continue }
       return try builder.lowerConvolutionWeightGradient(
         d, node.inputs.map(\.index), node.outputs[0].index, bias: graph.nodes[sum].outputs[0].index)
     }

@@ -44,13 +44,13 @@ struct UnitFormation {
 
   private init(_ graph: Graph) {
     self.graph = graph
-    var readers = [[Int]](repeating: [], count: graph.values.count)
-    var producer = [Int?](repeating: nil, count: graph.values.count)
+    var readers = [[Int]](repeating: [], count: graph.types.count)
+    var producer = [Int?](repeating: nil, count: graph.types.count)
     for (i, node) in graph.nodes.enumerated() {
       for id in Set(node.inputs) { readers[id.index].append(i) }
       for id in node.outputs { producer[id.index] = i }
     }
-    var isOutput = [Bool](repeating: false, count: graph.values.count)
+    var isOutput = [Bool](repeating: false, count: graph.types.count)
     for port in graph.outputs { isOutput[port.value.index] = true }
     self.readers = readers
     self.producer = producer
@@ -73,13 +73,13 @@ struct UnitFormation {
 
   private mutating func findEpilogues() {
     for (i, node) in graph.nodes.enumerated() where owner[i] == nil {
-      guard let primitive = node.primitive, Epilogue.canStart(primitive), let sum = soleReader(i),
-        case .add? = graph.nodes[sum].primitive, graph.nodes[sum].inputs[0] != graph.nodes[sum].inputs[1]
+      guard Epilogue.canStart(node.primitive), let sum = soleReader(i),
+        case .add = graph.nodes[sum].primitive, graph.nodes[sum].inputs[0] != graph.nodes[sum].inputs[1]
       else { continue }
       // The addend must be a bias seen over the whole result.
       let product = node.outputs[0]
       let addend = graph.nodes[sum].inputs[graph.nodes[sum].inputs[0] == product ? 1 : 0]
-      guard let source = producer[addend.index], case .broadcast? = graph.nodes[source].primitive else { continue }
+      guard let source = producer[addend.index], case .broadcast = graph.nodes[source].primitive else { continue }
       // Not a relu behind it too: oneDNN's makes 0 of NaN, and a training that diverged would look healthy.
       claim(.epilogue, [i, sum])
     }
@@ -87,10 +87,10 @@ struct UnitFormation {
 
   private mutating func findConvolutionGradients() {
     for (i, node) in graph.nodes.enumerated() where owner[i] == nil {
-      guard case .convolutionWeightGradient? = node.primitive else { continue }
+      guard case .convolutionWeightGradient = node.primitive else { continue }
       let gradient = node.inputs[1].index
       let sum = readers[gradient].first { reader in
-        guard owner[reader] == nil, case .sum(let d)? = graph.nodes[reader].primitive else { return false }
+        guard owner[reader] == nil, case .sum(let d) = graph.nodes[reader].primitive else { return false }
         return d.axes == [0, 2, 3]
       }
       guard let sum else { continue }
@@ -103,7 +103,7 @@ struct UnitFormation {
   }
 
   private func isFusible(_ node: Int) -> Bool {
-    guard owner[node] == nil, let primitive = graph.nodes[node].primitive, ElementwiseKernel(primitive) != nil
+    guard owner[node] == nil, ElementwiseKernel(graph.nodes[node].primitive) != nil
     else { return false }
     let values = graph.nodes[node].inputs + graph.nodes[node].outputs
     return values.allSatisfy { graph.type($0).dtype.hasArithmetic } && graph.type(values[0]).shape.elementCount > 0

@@ -1,8 +1,8 @@
 /// Names a value of one graph.
 public struct ValueID: Hashable, Codable, Sendable, CustomStringConvertible {
-  /// Its place in ``Graph/values``.
+  /// Its place in ``Graph/types``.
   public let index: Int
-  /// The value at a place of ``Graph/values``.
+  /// The value at a place of ``Graph/types``.
   public init(_ index: Int) { self.index = index }
   public var description: String { "%\(index)" }
 }
@@ -22,39 +22,6 @@ public indirect enum ValueType: Hashable, Codable, Sendable {
   public var tensor: TensorType? { if case .tensor(let type) = self { type } else { nil } }
 }
 
-/// What a node computes.
-public indirect enum Operation: Hashable, Sendable {
-  /// One primitive.
-  case primitive(Primitive)
-  /// Several primitives that an engine may run as one kernel: for passes to make, never by tracing.
-  case fused(Fusion)
-
-  /// The primitive's name, or the fusion's.
-  public var name: String {
-    switch self {
-    case .primitive(let primitive): primitive.name
-    case .fused(let fusion): fusion.name
-    }
-  }
-}
-
-/// What a fused node computes: its body says what it computes, its kind how an engine may run it.
-public struct Fusion: Hashable, Sendable {
-  /// How an engine may run it: `elementwise` is made of element-wise primitives.
-  public enum Kind: Hashable, Sendable { case elementwise }
-  /// How an engine may run it.
-  public var kind: Kind
-  /// What it computes, as a graph over the node's operands.
-  public var body: Graph
-  /// The names of what it is made of, `fused[add relu]`.
-  public var name: String { "fused[" + body.nodes.map(\.operation.name).joined(separator: " ") + "]" }
-  /// A fusion; its node takes the body's inputs and gives its outputs, in order.
-  public init(_ kind: Kind, body: Graph) {
-    self.kind = kind
-    self.body = body
-  }
-}
-
 /// The one intermediate representation: values assigned once, nodes in an order in which they can run.
 ///
 /// Everything that is not eager is a graph: traces and importers make them, passes rewrite them, engines compile
@@ -67,28 +34,18 @@ public struct Fusion: Hashable, Sendable {
 /// try graph([Tensor.ones([4, 3])])      // [float32[4, 3] of 2]
 /// ```
 public struct Graph: Sendable {
-  /// What is known of a value; who defines and who uses it, the nodes say.
-  public struct Value: Hashable, Sendable {
-    /// What kind of value it is.
-    public var type: ValueType
-  }
   /// One operation: values in, values out.
   public struct Node: Hashable, Sendable {
     /// What it computes.
-    public var operation: Operation
+    public var primitive: Primitive
     /// Its operands, in the operation's order.
     public var inputs: [ValueID]
     /// Its results, which nothing else defines.
     public var outputs: [ValueID]
-    /// Bodies of control flow.
-    public var subgraphs: [Graph] = []
     /// Module path the node was traced in, `layer1.conv`.
     public var scope: String = ""
     /// Whether no gradient flows through it: from `detached()` or `withoutGradients`.
     public var isDetached = false
-
-    /// The primitive it computes; nil for a fusion.
-    public var primitive: Primitive? { if case .primitive(let p) = operation { p } else { nil } }
   }
   /// A named input or output of the graph.
   public struct Port: Hashable, Codable, Sendable {
@@ -100,8 +57,8 @@ public struct Graph: Sendable {
 
   /// Shown in errors, logs and pictures.
   public var name: String
-  /// All values, of inputs, constants and nodes; a ``ValueID`` is an index into them.
-  public internal(set) var values: [Value] = []
+  /// The types of all values, of inputs, constants and nodes; a ``ValueID`` is an index into them.
+  public internal(set) var types: [ValueType] = []
   /// The operations, in an order in which they can run.
   public var nodes: [Node] = []
   /// What a run is given, in order.
@@ -114,11 +71,11 @@ public struct Graph: Sendable {
   /// A graph without anything.
   public init(name: String = "main") { self.name = name }
 
-  /// What is known of a value; traps for an index it does not have.
-  public subscript(id: ValueID) -> Value { values[id.index] }
+  /// A value's type; traps for an index it does not have.
+  public subscript(id: ValueID) -> ValueType { types[id.index] }
   /// The type of a tensor value. Traps when it is another kind of value.
   public func type(_ id: ValueID) -> TensorType {
-    guard let type = values[id.index].type.tensor else { preconditionFailure("\(id) is not a tensor") }
+    guard let type = types[id.index].tensor else { preconditionFailure("\(id) is not a tensor") }
     return type
   }
 
@@ -126,8 +83,8 @@ public struct Graph: Sendable {
 
   /// A value that nothing defines yet: as a port's, a constant's or a node's output it gets its definition.
   public mutating func makeValue(_ type: ValueType) -> ValueID {
-    values.append(Value(type: type))
-    return ValueID(values.count - 1)
+    types.append(type)
+    return ValueID(types.count - 1)
   }
 
   /// Adds a named input.
@@ -163,27 +120,12 @@ public struct Graph: Sendable {
     }
   }
 
-  /// Appends a fused node.
-  /// - Parameters:
-  ///   - fusion: what it computes; operands and results are those of its body.
-  ///   - operands: values defined before, of the types of the body's inputs.
-  ///   - scope: the module path shown in pictures.
-  /// - Returns: the node's results, of the types of the body's outputs.
-  /// - Throws: ``ApusError`` when the operands don't fit the body.
-  @discardableResult
-  public mutating func add(_ fusion: Fusion, _ operands: [ValueID], scope: String = "") throws -> [ValueID] {
-    try fusion.check(operands.map { type($0) })
-    let outputs = fusion.body.outputTypes.map { makeValue(.tensor($0)) }
-    nodes.append(Node(operation: .fused(fusion), inputs: operands, outputs: outputs, scope: scope))
-    return outputs
-  }
-
   mutating func append(
     _ primitive: Primitive, _ operands: [ValueID], _ types: [TensorType], scope: String, isDetached: Bool = false
   ) -> [ValueID] {
     let outputs = types.map { makeValue(.tensor($0)) }
     nodes.append(
-      Node(operation: .primitive(primitive), inputs: operands, outputs: outputs, scope: scope, isDetached: isDetached))
+      Node(primitive: primitive, inputs: operands, outputs: outputs, scope: scope, isDetached: isDetached))
     return outputs
   }
 
@@ -199,29 +141,21 @@ public struct Graph: Sendable {
 
   /// Names of the symbolic sizes.
   public var symbols: Set<String> {
-    values.reduce(into: []) { names, value in
-      if let shape = value.type.tensor?.shape, !shape.isStatic {
+    types.reduce(into: []) { names, type in
+      if let shape = type.tensor?.shape, !shape.isStatic {
         for dim in shape.dims { names.formUnion(dim.symbols) }
       }
     }
   }
   /// Whether every tensor's size is known.
-  public var isStatic: Bool { values.allSatisfy { $0.type.tensor?.shape.isStatic ?? true } }
-
-  /// How often each value is read, outputs of the graph included.
-  public var useCounts: [Int] {
-    var counts = [Int](repeating: 0, count: values.count)
-    for node in nodes { for id in node.inputs { counts[id.index] += 1 } }
-    for port in outputs { counts[port.value.index] += 1 }
-    return counts
-  }
+  public var isStatic: Bool { types.allSatisfy { $0.tensor?.shape.isStatic ?? true } }
 }
 
 extension Graph: Hashable {
   /// Whether they have the same values, nodes and ports, and hold the same constants in memory. The graph's name does
   /// not count.
   public static func == (a: Graph, b: Graph) -> Bool {
-    a.values == b.values && a.nodes == b.nodes && a.inputs == b.inputs && a.outputs == b.outputs
+    a.types == b.types && a.nodes == b.nodes && a.inputs == b.inputs && a.outputs == b.outputs
       && a.constants.count == b.constants.count
       && a.constants.allSatisfy { id, tensor in b.constants[id]?.storage === tensor.storage }
   }

@@ -33,22 +33,17 @@ extension Graph {
   ///
   /// `rule` computes each primitive's results from what stands for its operands; transformations give other rules. For
   /// a detached node it is called without recording gradients.
-  func evaluate<Value>(
-    _ inputs: [Value], constant: (Tensor) -> Value, _ rule: (Primitive, [Value], Node) throws -> [Value]
-  ) throws -> [Value] {
-    var values = [Value?](repeating: nil, count: self.values.count)
+  func evaluate<Stand>(
+    _ inputs: [Stand], constant: (Tensor) -> Stand, _ rule: (Primitive, [Stand], Node) throws -> [Stand]
+  ) throws -> [Stand] {
+    var values = [Stand?](repeating: nil, count: types.count)
     for (port, value) in zip(self.inputs, inputs) { values[port.value.index] = value }
     for (id, tensor) in constants { values[id.index] = constant(tensor) }
     for node in nodes {
       let operands = node.inputs.compactMap { values[$0.index] }
-      let results: [Value]
-      switch node.operation {
-      case .primitive(let primitive):
-        results =
-          try node.isDetached
-          ? withoutGradients { try rule(primitive, operands, node) } : rule(primitive, operands, node)
-      case .fused(let fusion): results = try fusion.body.evaluate(operands, constant: constant, rule)
-      }
+      let results =
+        try node.isDetached
+        ? withoutGradients { try rule(node.primitive, operands, node) } : rule(node.primitive, operands, node)
       for (id, value) in zip(node.outputs, results) { values[id.index] = value }
     }
     return outputs.compactMap { values[$0.value.index] }

@@ -13,7 +13,7 @@ extension Graph: CustomStringConvertible {
       let types = node.outputs.map(typeText).joined(separator: ", ")
       let notes = [node.scope, node.isDetached ? "without gradient" : ""].filter { !$0.isEmpty }
       let scope = notes.isEmpty ? "" : "  // \(notes.joined(separator: ", "))"
-      lines.append("  \(results) = \(node.operation.name)\(attributeText(node))(\(operands)) : \(types)\(scope)")
+      lines.append("  \(results) = \(node.primitive.name)\(attributeText(node))(\(operands)) : \(types)\(scope)")
     }
     let results = outputs.map { $0.name.isEmpty ? "\($0.value)" : "\($0.name): \($0.value)" }
     lines.append("  return \(results.joined(separator: ", "))")
@@ -22,15 +22,14 @@ extension Graph: CustomStringConvertible {
   }
 
   private func typeText(_ id: ValueID) -> String {
-    switch self[id].type {
+    switch self[id] {
     case .tensor(let type): type.description
     case let other: "\(other)"
     }
   }
 
   private func attributeText(_ node: Node) -> String {
-    guard let primitive = node.primitive else { return "" }
-    let attributes = Mirror(reflecting: primitive.definition).children.compactMap { child in
+    let attributes = Mirror(reflecting: node.primitive.definition).children.compactMap { child in
       child.label.map { "\($0): \(child.value)" }
     }
     return attributes.isEmpty ? "" : "{\(attributes.joined(separator: ", "))}"
@@ -54,7 +53,7 @@ extension Graph: CustomStringConvertible {
     for (scope, members) in scopes.sorted(by: { $0.key < $1.key }) {
       if !scope.isEmpty { text += "  subgraph \(quoted("cluster_" + scope)) { label=\(quoted(scope)); color=gray;\n" }
       for i in members {
-        let label = "\(nodes[i].operation.name)\n\(nodes[i].outputs.map(typeText).joined(separator: "\n"))"
+        let label = "\(nodes[i].primitive.name)\n\(nodes[i].outputs.map(typeText).joined(separator: "\n"))"
         text += "    n\(i) [shape=box, style=rounded, label=\(quoted(label))];\n"
       }
       if !scope.isEmpty { text += "  }\n" }

@@ -1,12 +1,3 @@
-/// A rewriting of a graph into an equivalent one. Engines run a list of them before they plan.
-public protocol Pass: Sendable {
-  /// A short name, `dead-code`.
-  var name: String { get }
-  /// - Returns: a graph with the same inputs and outputs.
-  /// - Throws: ``ApusError`` when something it computes fails.
-  func run(_ graph: Graph) throws -> Graph
-}
-
 /// Drops nodes and constants whose values nothing reads. Inputs and outputs stay.
 public struct DeadCodeElimination: Pass {
   public let name = "dead-code"
@@ -14,19 +5,7 @@ public struct DeadCodeElimination: Pass {
   public init() {}
 
   /// The graph without what nothing reads.
-  public func run(_ graph: Graph) -> Graph {
-    var isLive = [Bool](repeating: false, count: graph.values.count)
-    for port in graph.outputs { isLive[port.value.index] = true }
-    var result = graph
-    result.nodes.removeAll()
-    for node in graph.nodes.reversed() where node.outputs.contains(where: { isLive[$0.index] }) {
-      for id in node.inputs { isLive[id.index] = true }
-      result.nodes.append(node)
-    }
-    result.nodes.reverse()
-    result.constants = graph.constants.filter { isLive[$0.key.index] }
-    return result
-  }
+  public func run(_ graph: Graph) -> Graph { graph.withoutDeadCode() }
 }
 
 /// Merges nodes that compute the same from the same operands. Random primitives thread their state, so two draws are
@@ -37,28 +16,20 @@ public struct CommonSubexpressionElimination: Pass {
   public init() {}
 
   private struct Key: Hashable {
-    var operation: Operation
+    var primitive: Primitive
     var inputs: [ValueID]
   }
 
   /// The graph with each such node once.
-  public func run(_ graph: Graph) -> Graph {
-    var result = graph
-    var replacement: [ValueID: ValueID] = [:]
+  /// - Throws: never for a graph that its verifier accepts.
+  public func run(_ graph: Graph) throws -> Graph {
     var seen: [Key: [ValueID]] = [:]
-    result.nodes = graph.nodes.compactMap { node in
-      var node = node
-      node.inputs = node.inputs.map { replacement[$0] ?? $0 }
-      let key = Key(operation: node.operation, inputs: node.inputs)
-      if let earlier = seen[key], node.subgraphs.isEmpty {
-        for (old, new) in zip(node.outputs, earlier) { replacement[old] = new }
-        return nil
-      }
+    return try graph.rewritten { node, _ in
+      let key = Key(primitive: node.primitive, inputs: node.inputs)
+      if let earlier = seen[key] { return .replace(earlier) }
       seen[key] = node.outputs
-      return node
+      return .keep
     }
-    result.outputs = graph.outputs.map { Graph.Port(name: $0.name, value: replacement[$0.value] ?? $0.value) }
-    return result
   }
 }
 
@@ -74,25 +45,20 @@ public struct ConstantFolding: Pass {
   /// The graph with constants in place of such nodes.
   /// - Throws: ``ApusError`` when one of them fails.
   public func run(_ graph: Graph) throws -> Graph {
-    var result = graph
-    result.nodes.removeAll()
-    for node in graph.nodes {
-      let operands = node.inputs.compactMap { result.constants[$0] }
-      guard operands.count == node.inputs.count, let primitive = node.primitive,
-        node.outputs.allSatisfy({ id in
-          let type = graph.type(id)
-          return type.shape.isStatic && ((try? type.byteCount()) ?? Int.max) <= byteLimit
-        })
-      else {
-        result.nodes.append(node)
-        continue
+    try graph.rewritten { node, graph in
+      let operands = node.inputs.compactMap { graph.constant($0) }
+      guard operands.count == node.inputs.count, node.outputs.allSatisfy({ isSmall(graph.type($0)) }) else {
+        return .keep
       }
       // Not on the current engine, which may be asking for this in order to run just such a node.
       let values = try withEngine(Engines.embedded) {
-        try withoutGradients { try Dispatch.tryRun(primitive, operands) }
+        try withoutGradients { try Dispatch.tryRun(node.primitive, operands) }
       }
-      for (id, value) in zip(node.outputs, values) { result.constants[id] = value }
+      return .replace(values.map { graph.add($0) })
     }
-    return result
+  }
+
+  private func isSmall(_ type: TensorType) -> Bool {
+    type.shape.isStatic && ((try? type.byteCount()) ?? Int.max) <= byteLimit
   }
 }

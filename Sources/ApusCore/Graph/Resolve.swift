@@ -3,18 +3,10 @@ extension Graph {
   /// - Throws: ``ApusError`` when a size is missing, or the numbers don't fit together.
   public func resolved(_ sizes: [String: Int]) throws -> Graph {
     var result = self
-    for i in values.indices {
-      if case .tensor(let type) = values[i].type { result.values[i].type = .tensor(try type.resolved(sizes)) }
+    for i in types.indices {
+      if case .tensor(let type) = types[i] { result.types[i] = .tensor(try type.resolved(sizes)) }
     }
-    for i in nodes.indices {
-      switch nodes[i].operation {
-      case .primitive(let primitive): result.nodes[i].operation = .primitive(try primitive.resolved(sizes))
-      case .fused(var fusion):
-        fusion.body = try fusion.body.resolved(sizes)
-        result.nodes[i].operation = .fused(fusion)
-      }
-      result.nodes[i].subgraphs = try nodes[i].subgraphs.map { try $0.resolved(sizes) }
-    }
+    for i in nodes.indices { result.nodes[i].primitive = try nodes[i].primitive.resolved(sizes) }
     return result
   }
 }

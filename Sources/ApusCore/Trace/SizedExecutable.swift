@@ -71,24 +71,19 @@ public final class InterpretedExecutable: Executable {
   }
 
   private func run(_ inputs: [Storage]) throws -> [Storage] {
-    var values = [Storage?](repeating: nil, count: graph.values.count)
+    var values = [Storage?](repeating: nil, count: graph.types.count)
     for (port, storage) in zip(graph.inputs, inputs) { values[port.value.index] = storage }
     for (id, tensor) in graph.constants { values[id.index] = tensor.storage }
     for (i, node) in graph.nodes.enumerated() {
       let operands = node.inputs.compactMap { values[$0.index] }
       let types = node.outputs.map(graph.type)
       let results: [Storage]
-      switch node.operation {
-      case .primitive(let primitive):
-        do {
-          results =
-            try ViewRules.view(primitive, operands.map { Tensor($0) }, types)
-            ?? engine.execute(primitive, operands, outputs: types)
-        } catch let error as ApusError {
-          throw error.at(primitive.name, operands.map(\.type))
-        }
-      case .fused(let fusion):
-        results = try InterpretedExecutable(fusion.body, engine: engine).run(operands)
+      do {
+        results =
+          try ViewRules.view(node.primitive, operands.map { Tensor($0) }, types)
+          ?? engine.execute(node.primitive, operands, outputs: types)
+      } catch let error as ApusError {
+        throw error.at(node.primitive.name, operands.map(\.type))
       }
       for (id, storage) in zip(node.outputs, results) { values[id.index] = storage }
       for id in releases[i] { values[id.index] = nil }

@@ -246,7 +246,7 @@ final class Trace: @unchecked Sendable {
         clearedGradients.append(use.slot)
       }
     }
-    captured.values = graph.values
+    captured.types = graph.types
     captured.constants = graph.constants
     captured.nodes = graph.nodes
     for (i, tensor) in captures.enumerated() {
