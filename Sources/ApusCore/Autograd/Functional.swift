@@ -123,16 +123,17 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
       .shape, "the tangent must be of the point's type", operation: "jvp", operands: [x.type, tangent.type])
   }
   // Recorded as for `backward`, so that the graph shows where `f` cuts gradients.
-  let captured = try CapturedGraph.capture(name: "jvp", [x.type], requiresGradient: [x.dtype.isFloatingPoint]) {
+  let program = try Program.capture(name: "jvp", [x.type], requiresGradient: [x.dtype.isFloatingPoint]) {
     inputs in
     try ExecutionContext.with({ $0.gradientEnabled = true }) { [try f(inputs[0])] }
   }
   typealias Dual = (value: Tensor, tangent: Tensor?)
-  let operands = captured.operands([x])
+  let state = ProgramState(program)
+  let operands = state.operands([x])
   let duals = operands.enumerated().map { i, value -> Dual in (value, i == 0 ? tangent : nil) }
   // The rules are written in operators, which trap outside `checked`.
   let results = try checked {
-    try captured.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, node -> [Dual] in
+    try program.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, node -> [Dual] in
       let outputs = try Dispatch.tryRun(primitive, operands.map(\.value))
       guard !node.isDetached, operands.contains(where: { $0.tangent != nil }) else { return outputs.map { ($0, nil) } }
       let context = JVPContext(inputs: operands.map(\.value), outputs: outputs, tangents: operands.map(\.tangent))
@@ -140,7 +141,7 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
       return zip(outputs, tangents).map { ($0, $1) }
     }
   }
-  captured.writeState(results.dropFirst(captured.outputCount).map(\.value)[...])
+  state.write(results.map(\.value))
   return (results[0].value, results[0].tangent ?? Tensor.zerosLike(results[0].value))
 }
 
@@ -185,16 +186,16 @@ public func vectorized(
         operands: inputs.map(\.type))
     }
     let types = inputs.map { $0.type.with(shape: $0.shape.dropping(0)) }
-    let captured = try CapturedGraph.capture(
+    let program = try Program.capture(
       name: "vectorized", types, requiresGradient: inputs.map(\.requiresGradient), f)
-    guard captured.written.isEmpty, captured.writtenGradients.isEmpty else {
+    guard !program.writesState else {
       throw ApusError(
         .argument, "the mapped function writes state, which has no meaning for each example", operation: "vectorized")
     }
     typealias Mapped = (tensor: Tensor, isBatched: Bool)
-    let operands = captured.operands(inputs).enumerated().map { i, t -> Mapped in (t, i < inputs.count) }
+    let operands = ProgramState(program).operands(inputs).enumerated().map { i, t -> Mapped in (t, i < inputs.count) }
     let results = try checked {
-      try captured.graph.evaluate(operands, constant: { ($0, false) }) {
+      try program.graph.evaluate(operands, constant: { ($0, false) }) {
         primitive, operands, node -> [Mapped] in
         guard operands.contains(where: \.isBatched) else {
           return try Dispatch.tryRun(primitive, operands.map(\.tensor)).map { ($0, false) }

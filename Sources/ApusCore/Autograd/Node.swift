@@ -122,8 +122,8 @@ final class Node: @unchecked Sendable {
   }
 }
 
-/// Where a leaf's gradient accumulates.
-final class GradientSlot: Sendable {
+/// Where a leaf's gradient accumulates: what a ``Program`` names it by.
+public final class GradientSlot: Sendable {
   private let value = Mutex<Tensor?>(nil)
 
   /// The accumulated gradient; inside a trace, the trace's own.

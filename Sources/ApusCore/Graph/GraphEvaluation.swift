@@ -1,33 +1,3 @@
-extension CapturedGraph {
-  /// The tensors its inputs stand for: arguments, then variables, gradients and captures as they are now.
-  func operands(_ arguments: [Tensor]) -> [Tensor] {
-    arguments
-      + variables.map { ($0 as? Parameter)?.tensor ?? $0.value }
-      + readGradients.compactMap(\.gradient)
-      + captures
-  }
-
-  /// The same for one call of the compiled function, over the storages it ran with.
-  func trackedOperands(_ arguments: [Tensor], _ storages: [Storage]) -> [Tensor] {
-    storages.enumerated().map { i, storage in
-      if i < inputCount { return arguments[i] }
-      if i < inputCount + variables.count {
-        return Tensor(storage, node: (variables[i - inputCount] as? Parameter)?.trackedLeaf)
-      }
-      let rest = i - inputCount - variables.count - readGradients.count
-      return rest < 0 ? Tensor(storage) : captures[rest]
-    }
-  }
-
-  /// Puts the state that a run of the graph gave back into its variables.
-  func writeState(_ results: ArraySlice<Tensor>) {
-    var rest = results
-    for variable in written { variable.value = rest.removeFirst() }
-    for slot in writtenGradients { slot.gradient = rest.removeFirst() }
-    for slot in clearedGradients { slot.gradient = nil }
-  }
-}
-
 extension Graph {
   /// Runs the graph on tensors through the public operations: eagerly, under a trace, or on the gradient tape.
   ///

@@ -104,7 +104,8 @@ extension Graph {
         guard values.map({ graph[$0] }) == node.outputs.map({ graph[$0] }) else {
           throw ApusError(
             .argument,
-            "\(node.primitive.name) gives \(node.outputs.map { graph[$0] }) and can't be replaced by \(values.map { graph[$0] })")
+            "\(node.primitive.name) gives \(node.outputs.map { graph[$0] }) and can't be replaced by \(values.map { graph[$0] })"
+          )
         }
         for (old, new) in zip(node.outputs, values) { replacements[old] = new }
       case .drop: dropped.formUnion(node.outputs)

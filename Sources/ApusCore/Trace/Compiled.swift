@@ -56,13 +56,17 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   /// The graph that a call with such arguments runs: traced if it has not been.
   /// - Throws: ``ApusError`` (shape) when the arguments don't fit the shapes that the function was compiled for, when
   ///   an operation fails, or what the body throws while it is traced.
-  public func graph(_ input: repeat each Input) throws -> Graph {
+  public func graph(_ input: repeat each Input) throws -> Graph { try program(repeat each input).graph }
+
+  /// The program that a call with such arguments runs: its graph, with the variables it reads and writes by their names.
+  /// - Throws: as ``graph(_:)``.
+  public func program(_ input: repeat each Input) throws -> Program {
     let (tensors, structure) = gather(repeat each input)
     return try cache.entry(tensors, structure: structure) { symbolic in
       var rest = symbolic[...]
       let output = try body(repeat (each input).rebuilt(from: &rest))
       return (output, collect(output))
-    }.captured.graph
+    }.ready.program
   }
 }
 

@@ -6,8 +6,7 @@ final class DifferentiableCall: Sendable {
   private let primitive: Primitive
 
   /// - Parameter outputs: which of the function's results depend on something that requires a gradient.
-  init(_ captured: CapturedGraph, name: String, outputs: [Bool]) {
-    let graph = captured.graph
+  init(_ graph: Graph, name: String, outputs: [Bool]) {
     let indices = outputs.indices.filter { outputs[$0] }
     @Sendable func pullback(_ operands: [Tensor], _ seeds: [Tensor]) throws -> [Tensor] {
       let leaves = operands.map { $0.dtype.isFloatingPoint ? Autograd.watched($0) : $0 }

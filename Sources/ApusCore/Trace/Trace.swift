@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A graph under construction: the operations a function performs on symbolic tensors.
 ///
 /// A trace writes no variable. Reads make graph inputs; writes go to an overlay that becomes graph outputs, so a trace
@@ -19,10 +17,14 @@ final class Trace: @unchecked Sendable {
   /// Where the gradients of arguments would go.
   private var argumentSlots: Set<ObjectIdentifier> = []
   /// Conditions under which the graph stands for the function.
-  private(set) var guards: [@Sendable () -> Bool] = []
+  private var guards = Program.Guards()
   private var guarded: Set<ObjectIdentifier> = []
-  /// Sizes that were read as `Int` and are thereby fixed.
-  private(set) var specialisations: [Dim: Int] = [:]
+  /// What variables are called in the models that were called.
+  private var names: [ObjectIdentifier: String] = [:]
+  /// Those who said so already.
+  private var namers: [ObjectIdentifier: AnyObject] = [:]
+  /// What is worth finding once a trace, with the object it is about.
+  private var notes: [ObjectIdentifier: (object: AnyObject, note: any Sendable)] = [:]
   private var scopes: [String] = []
   private var finished = false
 
@@ -180,7 +182,7 @@ final class Trace: @unchecked Sendable {
   // MARK: Conditions
 
   func addGuard(_ condition: @escaping @Sendable () -> Bool) {
-    guards.append(condition)
+    guards.conditions.append(condition)
     parent?.addGuard(condition)
   }
 
@@ -200,7 +202,7 @@ final class Trace: @unchecked Sendable {
 
   private func fix(_ dim: Dim) -> Int {
     if let size = dim.resolved(sizes) {
-      if specialisations.updateValue(size, forKey: dim) == nil {
+      if guards.specialisations.updateValue(size, forKey: dim) == nil {
         Diagnostics.debug(
           "\(graph.name): size \(dim) was read as an Int and is fixed to \(size); use dimension(_:) to keep it symbolic"
         )
@@ -217,54 +219,102 @@ final class Trace: @unchecked Sendable {
   func pushScope(_ name: String) { scopes.append(scopes.last.map { "\($0).\(name)" } ?? name) }
   func popScope() { scopes.removeLast() }
 
+  // MARK: Names
+
+  /// Says what variables are called, once for each who knows; the first name stays.
+  func name(by owner: AnyObject, _ variables: () -> [(name: String, variable: Variable)]) {
+    guard namers.updateValue(owner, forKey: ObjectIdentifier(owner)) == nil else { return }
+    for (name, variable) in variables() {
+      let key = ObjectIdentifier(variable)
+      if names[key] == nil { names[key] = name }
+    }
+  }
+
+  /// What `make` gives, made once a trace for an object.
+  func note<T: Sendable>(_ object: AnyObject, _ make: () -> T) -> T {
+    let key = ObjectIdentifier(object)
+    if let known = notes[key]?.note as? T { return known }
+    let made = make()
+    notes[key] = (object, made)
+    return made
+  }
+
+  private func name(of variable: Variable) -> String? {
+    names[ObjectIdentifier(variable)] ?? parent?.name(of: variable)
+  }
+
   // MARK: Finishing
 
-  /// Closes the trace: ports in the order inputs, variables, gradients, captures → outputs, written variables,
-  /// gradients.
-  func finish(_ outputs: [(name: String, tensor: Tensor)]) throws -> CapturedGraph {
-    var captured = graph
-    let userInputs = graph.inputs.count
-    let read = variables.compactMap { use in use.input.map { (variable: use.variable, input: $0) } }
-    for (i, use) in read.enumerated() { captured.inputs.append(.init(name: "variable.\(i)", value: use.input)) }
-    var readGradients: [GradientSlot] = []
-    for (i, use) in gradients.enumerated() {
-      if let id = use.input {
-        captured.inputs.append(.init(name: "gradient.\(i)", value: id))
-        readGradients.append(use.slot)
-      }
+  /// Closes the trace. Inputs are arguments, variables, gradients, captures; outputs are results, variables, gradients.
+  func finish(_ outputs: [(name: String, tensor: Tensor)]) throws -> Program {
+    // Lifting an output may add constants or captures, so that comes first.
+    let results = try outputs.map { (name: $0.name, value: try value($0.tensor)) }
+    var writes: [(name: String, value: ValueID, destination: Program.Destination)] = []
+    for (i, use) in variables.enumerated() where use.isWritten {
+      let name = name(of: use.variable) ?? "variable.\(i)"
+      writes.append(("next.\(name)", try value(use.current), .variable(use.variable)))
     }
-    // Lifting an output may add constants or captures: values first, then the graph's copy is brought up to date.
-    let outputIDs = try outputs.map { try value($0.tensor) }
-    var written: [(Variable, ValueID)] = []
-    for use in variables where use.isWritten { written.append((use.variable, try value(use.current))) }
-    var writtenGradients: [(GradientSlot, ValueID)] = []
-    var clearedGradients: [GradientSlot] = []
-    for use in gradients where use.isWritten {
+    var cleared: [GradientSlot] = []
+    for (i, use) in gradients.enumerated() where use.isWritten {
       if let current = use.current {
-        writtenGradients.append((use.slot, try value(current.untracked)))
+        writes.append(("next.gradient.\(i)", try value(current.untracked), .gradient(use.slot)))
       } else {
-        clearedGradients.append(use.slot)
+        cleared.append(use.slot)
       }
     }
-    captured.types = graph.types
-    captured.constants = graph.constants
-    captured.nodes = graph.nodes
+    var ports = Ports(graph)
+    for (i, use) in variables.enumerated() {
+      guard let input = use.input else { continue }
+      ports.addInput(name(of: use.variable) ?? "variable.\(i)", input, .variable(use.variable))
+    }
+    for (i, use) in gradients.enumerated() {
+      if let input = use.input { ports.addInput("gradient.\(i)", input, .gradient(use.slot)) }
+    }
     for (i, tensor) in captures.enumerated() {
-      if let id = lifted[Lifted(tensor)]?.id {
-        captured.inputs.append(.init(name: "capture.\(i)", value: id))
-      }
+      if let id = lifted[Lifted(tensor)]?.id { ports.addInput("capture.\(i)", id, .capture(tensor)) }
     }
-    for (port, id) in zip(outputs, outputIDs) { captured.addOutput(port.name, id) }
-    for (i, entry) in written.enumerated() { captured.addOutput("next.variable.\(i)", entry.1) }
-    for (i, entry) in writtenGradients.enumerated() { captured.addOutput("next.gradient.\(i)", entry.1) }
+    for (name, value) in results { ports.addOutput(name, value, .result) }
+    for (name, value, destination) in writes { ports.addOutput(name, value, destination) }
     finished = true
-    return CapturedGraph(
-      graph: captured, inputCount: userInputs, outputCount: outputs.count, variables: read.map(\.variable),
-      variableTypes: read.map { graph.type($0.input) }, written: written.map(\.0), readGradients: readGradients,
-      readGradientTypes: gradients.compactMap { $0.input.map { graph.type($0) } },
-      absentGradients: gradients.filter { $0.input == nil && $0.isRead }.map(\.slot),
-      writtenGradients: writtenGradients.map(\.0),
-      clearedGradients: clearedGradients, captures: captures, guards: guards, specialisations: specialisations)
+    var guards = guards
+    guards.absent = gradients.filter { $0.input == nil && $0.isRead }.map(\.slot)
+    return Program(
+      ports.graph, sources: ports.sources, destinations: ports.destinations, cleared: cleared, guards: guards)
+  }
+
+  /// Ports in the making, each under a name of its own.
+  private struct Ports {
+    var graph: Graph
+    var sources: [Program.Source]
+    var destinations: [Program.Destination] = []
+    private var taken: Set<String>
+
+    init(_ graph: Graph) {
+      self.graph = graph
+      sources = graph.inputs.map { _ in .argument }
+      taken = Set(graph.inputs.map(\.name))
+    }
+
+    mutating func addInput(_ name: String, _ value: ValueID, _ source: Program.Source) {
+      graph.inputs.append(.init(name: unique(name), value: value))
+      sources.append(source)
+    }
+
+    mutating func addOutput(_ name: String, _ value: ValueID, _ destination: Program.Destination) {
+      graph.addOutput(unique(name), value)
+      destinations.append(destination)
+    }
+
+    /// Two models in one function may both have a `weight`.
+    private mutating func unique(_ name: String) -> String {
+      var candidate = name
+      var number = 2
+      while !taken.insert(candidate).inserted {
+        candidate = "\(name).\(number)"
+        number += 1
+      }
+      return candidate
+    }
   }
 
   /// Frees what a finished trace no longer needs; symbolic tensors may outlive it.
@@ -275,93 +325,7 @@ final class Trace: @unchecked Sendable {
     gradients = []
     captures = []
     lifted = [:]
-  }
-}
-
-/// A function as a graph, and the state it reads and writes.
-struct CapturedGraph: Sendable {
-  var graph: Graph
-  let inputCount: Int
-  let outputCount: Int
-  let variables: [Variable]
-  let variableTypes: [TensorType]
-  let written: [Variable]
-  let readGradients: [GradientSlot]
-  let readGradientTypes: [TensorType]
-  let absentGradients: [GradientSlot]
-  let writtenGradients: [GradientSlot]
-  let clearedGradients: [GradientSlot]
-  let captures: [Tensor]
-  let guards: [@Sendable () -> Bool]
-  let specialisations: [Dim: Int]
-}
-
-extension CapturedGraph {
-  /// Traces `body` on symbolic inputs of the given types.
-  static func capture(
-    name: String, _ types: [TensorType], names: [String]? = nil, requiresGradient: [Bool] = [],
-    sizes: [String: Int] = [:], _ body: ([Tensor]) throws -> [Tensor]
-  ) throws -> CapturedGraph {
-    let context = ExecutionContext.current
-    let trace = Trace(name: name, sizes: sizes, parent: context?.trace)
-    defer { trace.clear() }
-    let inputs = types.enumerated().map { i, type in
-      trace.addInput(
-        names?[i] ?? "input.\(i)", type, requiresGradient: i < requiresGradient.count && requiresGradient[i])
-    }
-    let recorder = ErrorRecorder(operationLimit: 10_000_000, location: name)
-    return try ExecutionContext.with({
-      $0.trace = trace
-      $0.recorder = recorder
-    }) {
-      let outputs: [Tensor]
-      do {
-        outputs = try body(inputs)
-      } catch {
-        throw recorder.first ?? error
-      }
-      if let error = recorder.first { throw error }
-      return try trace.finish(outputs.enumerated().map { ("output.\($0)", $1) })
-    }
-  }
-}
-
-/// Runs `body` outside the current trace: what it computes is computed now. Layers whose sizes are inferred make their
-/// parameters so. Without a trace it just runs `body`.
-public func outsideTrace<R>(_ body: () throws -> R) rethrows -> R {
-  guard ExecutionContext.current?.trace != nil else { return try body() }
-  return try ExecutionContext.with({ $0.trace = nil }, body)
-}
-
-/// Names the operations of `body` in graphs and pictures; nested names are joined with dots. Free when not tracing.
-///
-/// ```swift
-/// withScope("encoder") { withScope("attention") { x.matmul(y) } }      // encoder.attention
-/// ```
-@inline(__always)
-public func withScope<R>(_ name: @autoclosure () -> String, _ body: () throws -> R) rethrows -> R {
-  guard let trace = ExecutionContext.current?.trace else { return try body() }
-  trace.pushScope(name())
-  defer { trace.popScope() }
-  return try body()
-}
-
-/// A flag that may change between runs of a compiled function, as a module's training mode: reading it in a trace makes
-/// the graph valid for that value only.
-public final class Mode: Sendable {
-  private let flag: Atomic<Bool>
-  /// A flag and its first value.
-  public init(_ value: Bool) { flag = Atomic(value) }
-
-  /// The flag now. Read inside a trace, it makes the graph valid for this value only.
-  public var value: Bool {
-    get {
-      let value = flag.load(ordering: .relaxed)
-      if let trace = ExecutionContext.current?.trace {
-        trace.addGuard { [self] in flag.load(ordering: .relaxed) == value }
-      }
-      return value
-    }
-    set { flag.store(newValue, ordering: .relaxed) }
+    namers = [:]
+    notes = [:]
   }
 }

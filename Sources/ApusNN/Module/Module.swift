@@ -46,7 +46,10 @@ extension Module {
     defer { ModuleCalls.pop() }
     build(for: input)
     if ForwardHooks.areInUse { return ForwardHooks.run(self, input) }
-    if ModuleCalls.isOutermost { return forward(input) }
+    if ModuleCalls.isOutermost {
+      ModuleCalls.nameVariables(of: self)
+      return forward(input)
+    }
     return withScope(ModuleCalls.innermostName) { forward(input) }
   }
 

@@ -40,8 +40,20 @@ enum ModuleCalls {
     return path.isEmpty ? typeName(innermost) : "\(path) (\(typeName(innermost)))"
   }
 
+  /// Names are found once a trace: a search at every call would make the capture of a large model quadratic.
   private static func name(of child: any Module, in parent: any Module) -> String {
-    parent.namedModules().first { $0.module === child }?.name ?? typeName(child)
+    let names = TraceNotes.once(for: parent) {
+      Dictionary(
+        parent.namedModules().map { (ObjectIdentifier($0.module), $0.name) }, uniquingKeysWith: { first, _ in first })
+    }
+    return names[ObjectIdentifier(child)] ?? typeName(child)
+  }
+
+  /// Tells the trace that is going on what the outermost module calls its variables.
+  static func nameVariables(of module: some Module) {
+    TraceNotes.nameVariables(by: module) {
+      module.namedParameters().map { ($0.name, $0.parameter) } + module.namedBuffers().map { ($0.name, $0.buffer) }
+    }
   }
 
   static func typeName(_ module: any Module) -> String { "\(type(of: module))" }

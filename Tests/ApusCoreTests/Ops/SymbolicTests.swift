@@ -10,8 +10,8 @@ import Testing
     _ f: ([Tensor]) -> [Tensor]
   ) throws {
     let symbolic = shapes.map { TensorType(.float64, $0) }
-    let captured = try CapturedGraph.capture(name: "symbolic", symbolic, sizes: ["n": 3], { f($0) })
-    #expect(captured.specialisations.isEmpty, "\(captured.specialisations)", sourceLocation: location)
+    let captured = try Program.capture(name: "symbolic", symbolic, sizes: ["n": 3], { f($0) })
+    #expect(captured.guards.specialisations.isEmpty, "\(captured.guards.specialisations)", sourceLocation: location)
     for n in sizes {
       let graph = try captured.graph.resolved(["n": n])
       let inputs = try shapes.enumerated().map { i, shape in
@@ -83,7 +83,7 @@ import Testing
 
   @Test("a power's exponent is still known inside a trace")
   func constantExponent() throws {
-    let captured = try CapturedGraph.capture(name: "power", [TensorType(.float64, [n])], sizes: ["n": 2]) { v in
+    let captured = try Program.capture(name: "power", [TensorType(.float64, [n])], sizes: ["n": 2]) { v in
       [gradient(at: v[0]) { ($0 ** 3).sum() }]
     }
     let names = Set(captured.graph.nodes.map(\.primitive.name))
@@ -95,7 +95,7 @@ import Testing
     func fault(_ a: Shape, _ b: Shape, _ f: @escaping (Tensor, Tensor) -> Tensor) throws -> String {
       let types = [TensorType(.float32, a), TensorType(.float32, b)]
       let error = #expect(throws: ApusError.self) {
-        try CapturedGraph.capture(name: "misfit", types, sizes: ["n": 3, "m": 3]) { [f($0[0], $0[1])] }
+        try Program.capture(name: "misfit", types, sizes: ["n": 3, "m": 3]) { [f($0[0], $0[1])] }
       }
       return error?.message ?? ""
     }

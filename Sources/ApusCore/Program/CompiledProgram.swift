@@ -1,0 +1,80 @@
+/// A program made ready on an engine: runs with its state, from any task.
+///
+/// ```swift
+/// let ready = try program.compiled()
+/// let logits = try ready([batch])[0]
+/// let named = try ready(["input.0": batch])["output.0"]
+/// ```
+public final class CompiledProgram: Sendable {
+  /// What it computes.
+  public let program: Program
+  let state: ProgramState
+  private let executable: SizedExecutable
+
+  init(_ program: Program, engine: any Engine) {
+    self.program = program
+    state = ProgramState(program)
+    executable = SizedExecutable(program.graph, engine: engine)
+  }
+
+  /// Runs the program on its arguments, in order; sizes that it names are taken from them.
+  ///
+  /// A run that throws leaves the state as it was. Results are not on a gradient tape.
+  /// - Returns: the results, in order.
+  /// - Throws: ``ApusError``: (argument) for another number of arguments or one without values, (dtype), (shape) for one
+  ///   that does not fit, and for what only values show.
+  public func callAsFunction(_ arguments: [Tensor]) throws -> [Tensor] {
+    let ports = program.arguments
+    guard arguments.count == ports.count else {
+      throw ApusError(
+        .argument, "\(program.name) takes \(ports.count) arguments, not \(arguments.count)",
+        operands: arguments.map(\.type))
+    }
+    for (port, tensor) in zip(ports, arguments) {
+      guard tensor.storage.isConcrete else {
+        throw ApusError(
+          .argument,
+          "\(program.name): \(port.name) has no values here: it is symbolic or the result of a failed operation")
+      }
+      let type = program.graph.type(port.value)
+      guard tensor.dtype == type.dtype else {
+        throw ApusError(.dtype, "\(program.name): \(port.name) must be \(type)", operands: [tensor.type])
+      }
+    }
+    let sizes = try SizeBinding.bind(
+      ports.map { program.graph.type($0.value).shape }, arguments.map(\.type), zeroFits: false
+    ) { "\(ports[$0].name) of \(program.name)" }
+    return try run(arguments, sizes: sizes, keepsOperands: false).results
+  }
+
+  /// The same by names.
+  /// - Returns: the results by their names.
+  /// - Throws: ``ApusError`` (argument) for a missing or an unknown name, and as with ``callAsFunction(_:)-([Tensor])``.
+  public func callAsFunction(_ arguments: [String: Tensor]) throws -> [String: Tensor] {
+    let names = program.arguments.map(\.name)
+    for name in arguments.keys.sorted() where !names.contains(name) {
+      throw ApusError(
+        .argument, "\(program.name) has no argument \(name); it takes \(names.joined(separator: ", "))")
+    }
+    let ordered = try names.map { name in
+      guard let tensor = arguments[name] else {
+        throw ApusError(.argument, "\(program.name): the argument \(name) is missing")
+      }
+      return tensor
+    }
+    return Dictionary(uniqueKeysWithValues: zip(program.results.map(\.name), try self(ordered)))
+  }
+
+  func run(
+    _ arguments: [Tensor], sizes: [String: Int], keepsOperands: Bool
+  ) throws -> (results: [Tensor], operands: [Tensor]?) {
+    try state.run(arguments, keepsOperands: keepsOperands) { storages, donated in
+      try executable.run(&storages, donated: donated, sizes: sizes)
+    }
+  }
+}
+
+extension Program {
+  /// Makes the program ready on the engine of this thread.
+  public func compiled() -> CompiledProgram { CompiledProgram(self, engine: Engines.current) }
+}

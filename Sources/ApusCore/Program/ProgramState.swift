@@ -1,0 +1,149 @@
+/// Moves a program's state into a run and out of it: the one place that knows which port stands for what.
+struct ProgramState: Sendable {
+  /// A variable that a run replaces. Its value is taken out meanwhile, so that its memory can be reused.
+  private struct Update: Sendable {
+    let variable: Variable
+    /// The input that reads the value from before; nil when it is written unread.
+    let input: Int?
+    let output: Int
+  }
+
+  let program: Program
+  let argumentCount: Int
+  let resultCount: Int
+  /// In one order for everybody, so that two programs that write the same variables don't wait for each other for ever.
+  private let updates: [Update]
+  /// Inputs whose memory a run may overwrite.
+  private let donated: Set<Int>
+  /// What variables and gradients must be for the graph to fit.
+  private let expected: [(source: Program.Source, type: TensorType)]
+
+  init(_ program: Program) {
+    self.program = program
+    argumentCount = program.argumentCount
+    resultCount = program.resultCount
+    var inputs: [ObjectIdentifier: Int] = [:]
+    var expected: [(Program.Source, TensorType)] = []
+    for (i, source) in program.sources.enumerated() {
+      switch source {
+      case .variable(let variable): inputs[ObjectIdentifier(variable)] = i
+      case .gradient: break
+      case .argument, .capture: continue
+      }
+      expected.append((source, program.graph.type(program.graph.inputs[i].value)))
+    }
+    var updates: [Update] = []
+    for (i, destination) in program.destinations.enumerated() {
+      guard case .variable(let variable) = destination else { continue }
+      updates.append(Update(variable: variable, input: inputs[ObjectIdentifier(variable)], output: i))
+    }
+    self.updates = updates.sorted { ObjectIdentifier($0.variable) < ObjectIdentifier($1.variable) }
+    self.expected = expected
+    donated = Set(updates.compactMap(\.input))
+  }
+
+  /// Whether the program stands for the function it was traced from, as the world is now.
+  func isValid(_ sizes: [String: Int]) -> Bool {
+    program.guards.hold(sizes)
+      && expected.allSatisfy { source, type in
+        switch source {
+        case .variable(let variable): variable.stored?.type == type
+        case .gradient(let slot): slot.stored?.type == type
+        case .argument, .capture: true
+        }
+      }
+  }
+
+  // MARK: A run over storages
+
+  /// Gathers the state, runs, and puts the new state back; a run that throws leaves it as it was.
+  /// - Parameters:
+  ///   - arguments: one tensor for each argument.
+  ///   - keepsOperands: whether the inputs are returned too, as they were, with their places on the tape.
+  ///   - body: runs the graph on its inputs, of which some may be overwritten.
+  func run(
+    _ arguments: [Tensor], keepsOperands: Bool, _ body: (inout [Storage], Set<Int>) throws -> [Storage]
+  ) throws -> (results: [Tensor], operands: [Tensor]?) {
+    // What is only read comes first: reading waits for a call that replaces it, and whoever waits must hold nothing.
+    var gathered = program.sources.enumerated().map { i, source -> Storage? in
+      switch source {
+      case .argument: arguments[i].storage
+      case .variable(let variable): donated.contains(i) ? nil : variable.stored?.storage
+      case .gradient(let slot): slot.stored?.storage
+      case .capture(let tensor): tensor.storage
+      }
+    }
+    var taken = updates.map { $0.variable.beginUpdate() }
+    for (k, update) in updates.enumerated() {
+      guard let i = update.input, let value = taken[k] else { continue }
+      gathered[i] = value.storage
+      taken[k] = nil
+    }
+    var storages = gathered.compactMap { $0 }
+    let isComplete = storages.count == gathered.count
+    // A tape entry for the call needs the operands as they were: held twice, they are not overwritten.
+    let operands = keepsOperands && isComplete ? tracked(arguments, storages) : nil
+    let results: [Storage]
+    do {
+      guard isComplete else { throw ApusError(.argument, "\(program.name): its state changed while it ran") }
+      gathered.removeAll()
+      results = try body(&storages, donated)
+    } catch {
+      for (k, update) in updates.enumerated() {
+        let storage = update.input.flatMap { isComplete ? storages[$0] : gathered[$0] }
+        update.variable.finishUpdate(storage.map { Tensor($0) } ?? taken[k])
+      }
+      throw error
+    }
+    storages.removeAll()
+    for update in updates { update.variable.finishUpdate(Tensor(results[update.output])) }
+    for (i, destination) in program.destinations.enumerated() {
+      if case .gradient(let slot) = destination { slot.stored = Tensor(results[i]) }
+    }
+    for slot in program.cleared { slot.stored = nil }
+    return (results.prefix(resultCount).map { Tensor($0) }, operands)
+  }
+
+  /// The inputs of one call with their places on the tape.
+  private func tracked(_ arguments: [Tensor], _ storages: [Storage]) -> [Tensor] {
+    program.sources.enumerated().map { i, source in
+      switch source {
+      case .argument: arguments[i]
+      case .variable(let variable): Tensor(storages[i], node: (variable as? Parameter)?.trackedLeaf)
+      case .gradient: Tensor(storages[i])
+      case .capture(let tensor): tensor
+      }
+    }
+  }
+
+  // MARK: An evaluation over tensors
+
+  /// The tensors that the graph's inputs stand for now, inside a trace too.
+  func operands(_ arguments: [Tensor]) -> [Tensor] {
+    program.sources.enumerated().map { i, source in
+      switch source {
+      case .argument: arguments[i]
+      case .variable(let variable): (variable as? Parameter)?.tensor ?? variable.value
+      case .gradient(let slot): slot.gradient ?? zeros(i)
+      case .capture(let tensor): tensor
+      }
+    }
+  }
+
+  private func zeros(_ input: Int) -> Tensor {
+    let type = program.graph.type(program.graph.inputs[input].value)
+    return Tensor.zeros(type.shape, dtype: type.dtype)
+  }
+
+  /// Puts the state that an evaluation of the graph gave back into its variables.
+  func write(_ outputs: [Tensor]) {
+    for (destination, value) in zip(program.destinations, outputs) {
+      switch destination {
+      case .result: continue
+      case .variable(let variable): variable.value = value
+      case .gradient(let slot): slot.gradient = value
+      }
+    }
+    for slot in program.cleared { slot.gradient = nil }
+  }
+}

@@ -1,0 +1,32 @@
+/// Runs `body` outside the current trace: what it computes is computed now. Layers whose sizes are inferred make their
+/// parameters so. Without a trace it just runs `body`.
+public func outsideTrace<R>(_ body: () throws -> R) rethrows -> R {
+  guard ExecutionContext.current?.trace != nil else { return try body() }
+  return try ExecutionContext.with({ $0.trace = nil }, body)
+}
+
+/// Names the operations of `body` in graphs and pictures; nested names are joined with dots. Free when not tracing.
+///
+/// ```swift
+/// withScope("encoder") { withScope("attention") { x.matmul(y) } }      // encoder.attention
+/// ```
+@inline(__always)
+public func withScope<R>(_ name: @autoclosure () -> String, _ body: () throws -> R) rethrows -> R {
+  guard let trace = ExecutionContext.current?.trace else { return try body() }
+  trace.pushScope(name())
+  defer { trace.popScope() }
+  return try body()
+}
+
+/// What a trace remembers for the rooms above: names, and what is worth finding once.
+package enum TraceNotes {
+  /// Says what variables are called in the program that is being traced; `make` is called once a trace for `owner`.
+  package static func nameVariables(by owner: AnyObject, _ make: () -> [(name: String, variable: Variable)]) {
+    ExecutionContext.current?.trace?.name(by: owner, make)
+  }
+
+  /// What `make` gives: inside a trace made once for `object`, elsewhere each time.
+  package static func once<T: Sendable>(for object: AnyObject, _ make: () -> T) -> T {
+    ExecutionContext.current?.trace?.note(object, make) ?? make()
+  }
+}
