@@ -230,3 +230,32 @@ private final class Addition: Module {
         == [.float32, .float32, .float32, .float32, .float32, .float32, .int64])
   }
 }
+
+/// What a program calls the state of the modules it was traced from.
+@Suite struct ProgramNameTests {
+  @Test("a program's ports have the model's names, of nested modules, buffers and slots")
+  func names() throws {
+    let net = Net()
+    net.eval()
+    let program = try compiled { (x: Tensor) in net(x) }.program(Tensor.ones([1, 2, 4, 4]))
+    let names = Set(program.variables.map(\.name))
+    let expected = Set(net.namedParameters().map(\.name) + net.namedBuffers().map(\.name))
+    // The count of batches is not read in inference.
+    #expect(names.isSubset(of: expected) && names.contains("layer1.1.downsample.0.weight"))
+    #expect(names.contains("layer1.0.bn1.running_mean") && names.contains("head.weight"))
+    for (name, variable) in program.variables {
+      let model =
+        net.namedParameters().first { $0.name == name }?.parameter as Variable?
+        ?? net.namedBuffers().first { $0.name == name }?.buffer
+      #expect(model === variable, "\(name)")
+    }
+  }
+
+  @Test("two models in one function keep apart what has the same name")
+  func twoModels() throws {
+    let (a, b) = (Linear(2, 2), Linear(2, 2))
+    let program = try compiled { (x: Tensor) in b(a(x)) }.program(Tensor.ones([1, 2]))
+    #expect(program.graph.inputs.map(\.name) == ["input.0", "weight", "bias", "weight.2", "bias.2"])
+    #expect(program.variables[0].variable === a.weight && program.variables[2].variable === b.weight)
+  }
+}

@@ -15,6 +15,8 @@ public class Variable: @unchecked Sendable {
     var value: Tensor?
     /// A compiled function has taken the value and will put the next one back.
     var isUpdating = false
+    /// How many wait for it.
+    var waiting = 0
   }
   private let state: Mutex<State>
 
@@ -56,45 +58,41 @@ public class Variable: @unchecked Sendable {
 
   /// What is kept outside traces; waits while a compiled function is replacing it.
   var stored: Tensor? {
-    get {
-      while true {
-        let (value, busy) = state.withLock { ($0.value, $0.isUpdating) }
-        if !busy { return value }
-        Spin.pause()
-      }
-    }
-    set {
-      while true {
-        let done = state.withLock { state in
-          if state.isUpdating { return false }
-          state.value = newValue
-          return true
-        }
-        if done { return }
-        Spin.pause()
-      }
-    }
+    get { whenIdle { $0.value } }
+    set { whenIdle { $0.value = newValue } }
   }
 
   /// Takes the value out for replacement, so that its memory may be reused. Readers wait for ``finishUpdate(_:)``.
   func beginUpdate() -> Tensor? {
-    while true {
-      let (value, taken) = state.withLock { state -> (Tensor?, Bool) in
-        if state.isUpdating { return (nil, false) }
-        state.isUpdating = true
-        let value = state.value
-        state.value = nil
-        return (value, true)
-      }
-      if taken { return value }
-      Spin.pause()
+    whenIdle { state in
+      state.isUpdating = true
+      let value = state.value
+      state.value = nil
+      return value
     }
   }
 
+  /// Gives the next value, or the one from before.
   func finishUpdate(_ value: Tensor?) {
-    state.withLock {
-      $0.value = value
-      $0.isUpdating = false
+    let isAwaited = state.withLock { state in
+      state.value = value
+      state.isUpdating = false
+      return state.waiting > 0
+    }
+    if isAwaited { Parking.wake(self) }
+  }
+
+  /// Runs `body` on the state once no compiled function has taken the value.
+  private func whenIdle<R: Sendable>(_ body: (inout State) -> R) -> R {
+    while true {
+      let result = state.withLock { state -> R? in
+        if !state.isUpdating { return body(&state) }
+        state.waiting += 1
+        return nil
+      }
+      if let result { return result }
+      Parking.wait(for: self) { state.withLock { $0.isUpdating } }
+      state.withLock { $0.waiting -= 1 }
     }
   }
 }

@@ -1,0 +1,147 @@
+import Testing
+
+@testable import ApusCore
+
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// A graph and what its ports stand for.
+@Suite struct ProgramTests {
+  private func linear() throws -> (graph: Graph, weight: Buffer) {
+    var graph = Graph(name: "linear")
+    let w = graph.addInput("w", TensorType(.float32, [2, 3]))
+    let x = graph.addInput("x", TensorType(.float32, ["batch", 2]))
+    graph.addOutput("y", try graph.add(.matmul, [x, w])[0])
+    return (graph, Buffer(Tensor([[1.0, 2, 3], [4, 5, 6]])))
+  }
+
+  @Test("a graph's named inputs become state, arguments come first, and both ways of calling agree")
+  func named() throws {
+    let (graph, weight) = try linear()
+    let program = try Program(graph, variables: ["w": weight])
+    #expect(program.arguments.map(\.name) == ["x"] && program.results.map(\.name) == ["y"])
+    #expect(program.variables.map(\.name) == ["w"] && program.variables[0].variable === weight)
+    #expect(!program.writesState)
+    let ready = program.compiled()
+    let x = Tensor([[1.0, 1], [2, 0], [0, 1]])
+    let expected: [Float] = [5, 7, 9, 2, 4, 6, 4, 5, 6]
+    #expect(try ready([x])[0].toArray(of: Float.self) == expected)
+    #expect(try ready(["x": x])["y"]?.toArray(of: Float.self) == expected)
+    // The variable is read at each run; the size is found from the argument.
+    weight.value = Tensor.ones([2, 3])
+    #expect(try ready([Tensor.ones([1, 2])])[0].toArray(of: Float.self) == [2, 2, 2])
+  }
+
+  @Test("two programs share a variable")
+  func shared() throws {
+    let (graph, weight) = try linear()
+    let (a, b) = (try Program(graph, variables: ["w": weight]), try Program(graph, variables: ["w": weight]))
+    weight.value = Tensor.zeros([2, 3])
+    for program in [a, b] {
+      #expect(try program.compiled()([Tensor.ones([1, 2])])[0].toArray(of: Float.self) == [0, 0, 0])
+    }
+  }
+
+  @Test("frozen, read-only state and captures are constants; what is written stays state")
+  func frozen() throws {
+    let (scale, count) = (Buffer(Tensor(3.0)), Buffer(Tensor(0.0)))
+    let caught = Tensor([1.0, 2])
+    let function = compiled { (x: Tensor) in
+      count.value += 1
+      return x * scale.value + caught
+    }
+    let program = try function.program(Tensor.ones([2]))
+    #expect(program.writesState)
+    let frozen = try program.frozen()
+    #expect(frozen.arguments.map(\.name) == ["input.0"])
+    #expect(frozen.variables.map(\.variable).allSatisfy { $0 === count })
+    scale.value = Tensor(100.0)
+    let result = try frozen.compiled()([Tensor.ones([2])])[0]
+    #expect(result.toArray(of: Float.self) == [4, 5])
+    #expect(count.value.toArray(of: Float.self) == [1])
+    try frozen.graph.verify()
+  }
+
+  @Test("what does not fit is refused by name, and the state stays")
+  func refuses() throws {
+    let (graph, weight) = try linear()
+    func said(_ body: () throws -> Void) -> String {
+      do { try body() } catch { return "\(error)" }
+      return "no error"
+    }
+    #expect(said { _ = try Program(graph, variables: ["v": weight]) }.contains("no input v; its inputs are w, x"))
+    #expect(said { _ = try Program(graph, variables: ["w": Buffer(nil)]) }.contains("w has no value"))
+    #expect(said { _ = try Program(graph, variables: ["w": Buffer(Tensor(1.0))]) }.contains("float32[2, 3]"))
+    let ready = try Program(graph, variables: ["w": weight]).compiled()
+    #expect(said { _ = try ready([]) }.contains("takes 1 arguments, not 0"))
+    #expect(said { _ = try ready(["z": Tensor(1.0)]) }.contains("no argument z; it takes x"))
+    #expect(said { _ = try ready([:]) }.contains("argument x is missing"))
+    #expect(said { _ = try ready([Tensor.ones([2])]) }.contains("x of linear must be of shape [batch, 2]"))
+    #expect(said { _ = try ready([Tensor.ones([1, 5])]) }.contains("x of linear must be of shape [batch, 2]"))
+    #expect(said { _ = try ready([Tensor.ones([1, 2], dtype: .float64)]) }.contains("x must be float32[batch, 2]"))
+    #expect(weight.value.toArray(of: Float.self) == [1, 2, 3, 4, 5, 6])
+    var other = graph
+    other.addOutput("z", graph.inputs[0].value)
+    #expect(said { _ = try Program(graph).with(graph: other) }.contains("other inputs or outputs"))
+  }
+
+  @Test("a failing run puts back every variable it had taken, read before or not")
+  func failingRun() throws {
+    let (read, unread) = (Buffer(Tensor([1.0, 2])), Buffer(Tensor(7.0)))
+    let function = compiled { (x: Tensor, i: Tensor) in
+      unread.value = x.sum()
+      read.value = read.value + x
+      return read.value.gather(i)
+    }
+    _ = try function(Tensor.ones([2]), Tensor([0, 1]))
+    #expect(throws: ApusError.self) { try function(Tensor.ones([2]), Tensor([0, 9])) }
+    #expect(read.value.toArray(of: Float.self) == [2, 3])
+    #expect(unread.value.toArray(of: Float.self) == [2])
+  }
+
+  @Test("a reader that waits for a long update sleeps")
+  func readersSleep() throws {
+    let state = Buffer(Tensor(0.0))
+    let slow = CustomPrimitive(
+      "slow", infer: { $0 },
+      evaluate: { operands in
+        usleep(300_000)
+        return operands
+      }, derivative: .notDifferentiable(because: "it only waits"))
+    let step = compiled { (x: Tensor) in state.value = slow(state.value + x)[0] }
+    try step(Tensor(0.0))
+    let writer = Thread { try? step(Tensor(1.0)) }
+    // Reading begins while the step holds the variable, or sees it done: the number tells which.
+    usleep(50_000)
+    var before = timespec()
+    var after = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before)
+    let value = state.value.toArray(of: Float.self)
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after)
+    writer.join()
+    let spent = Double(after.tv_sec - before.tv_sec) + Double(after.tv_nsec - before.tv_nsec) * 1e-9
+    #expect(value == [0] || value == [1])
+    // 250 ms of spinning would be seen, however busy the machine is.
+    #expect(spent < 0.02, "\(spent) s of processor time while waiting")
+    #expect(state.value.toArray(of: Float.self) == [1])
+  }
+}
+
+/// A thread of the system, which may sleep without holding one of the tasks' threads.
+private final class Thread: @unchecked Sendable {
+  private var handle = pthread_t()
+  private let body: @Sendable () -> Void
+
+  init(_ body: @escaping @Sendable () -> Void) {
+    self.body = body
+    pthread_create(
+      &handle, nil,
+      { context in
+        if let context { Unmanaged<Thread>.fromOpaque(context).takeRetainedValue().body() }
+        return nil
+      }, Unmanaged.passRetained(self).toOpaque())
+  }
+
+  func join() { pthread_join(handle, nil) }
+}
