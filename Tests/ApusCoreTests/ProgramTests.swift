@@ -92,7 +92,7 @@ import Testing
     let function = compiled { (x: Tensor, i: Tensor) in
       unread.value = x.sum()
       read.value = read.value + x
-      return read.value.gather(i)
+      return read.value.gathered(i)
     }
     _ = try function(Tensor.ones([2]), Tensor([0, 1]))
     #expect(throws: ApusError.self) { try function(Tensor.ones([2]), Tensor([0, 9])) }
