@@ -3,7 +3,7 @@
 
     python Scripts/make-fixtures.py [golden] [ops] [printing]      (all three when none is named)
 
-The files are committed; run this only to add cases. Needs: torch==2.13.0 numpy==2.4.6 scikit-learn.
+The files are committed; run this only to add cases. Needs: torch==2.13.0 numpy==2.4.6 ml_dtypes==0.6.0 scikit-learn.
 Everything is seeded: with these versions a second run writes the same bytes (another CPU may differ in last bits).
 """
 
