@@ -13,9 +13,15 @@ package final class InputFile: Sendable {
   private let descriptor: Int32
 
   /// - Throws: `ApusError` (file) when it can't be opened or is no regular file.
-  package init(_ path: String) throws {
+  package convenience init(_ path: String) throws {
+    try FilePath.check(path)
+    try self.init(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path)
+  }
+
+  /// Takes over what `open` gave, an error too.
+  init(_ opened: Int32, _ path: String) throws {
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    descriptor = opened
     guard descriptor >= 0 else { throw ApusError.file("can't open \(path)", errno) }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -57,15 +63,20 @@ extension InputFile {
   /// All bytes of a regular file, through one descriptor: what is measured is what is read.
   /// - Throws: `ApusError` (file) when it can't be read or has more than `limit` bytes.
   package static func bytes(of path: String, limit: Int) throws -> [UInt8] {
-    let file = try InputFile(path)
-    guard file.size <= limit else {
-      throw ApusError(.file, "\(path) has \(file.size) bytes; at most \(limit) are read")
-    }
-    return try file.read(file.size, at: 0)
+    try InputFile(path).bytes(limit: limit)
+  }
+
+  /// All bytes.
+  /// - Throws: `ApusError` (file) when they can't be read or are more than `limit`.
+  package func bytes(limit: Int) throws -> [UInt8] {
+    guard size <= limit else { throw ApusError(.file, "\(path) has \(size) bytes; at most \(limit) are read") }
+    return try read(size, at: 0)
   }
 
   /// Whether there is something at a path.
-  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+  package static func exists(_ path: String) -> Bool {
+    (try? FilePath.check(path)) != nil && access(path, F_OK) == 0
+  }
 }
 
 extension ApusError {

@@ -51,8 +51,12 @@ public struct Callback: Sendable {
   ///   - schedule: the factor as a function of progress. One that gives a negative rate ends the fit with an error
   ///     (argument).
   ///   - unit: what the schedule counts: steps of the whole training, or epochs, both from 0.
-  public static func learningRate(_ schedule: Schedule, per unit: ScheduleUnit = .step) -> Callback {
-    Callback { LearningRateSetter(schedule, unit) }
+  ///   - isNew: whether a run that ``Trainer/resume(from:)`` took up may go on with another schedule, or another first
+  ///     rate, than it had; otherwise a rate other than that of its last step ends the fit with an error (argument).
+  public static func learningRate(
+    _ schedule: Schedule, per unit: ScheduleUnit = .step, isNew: Bool = false
+  ) -> Callback {
+    Callback { LearningRateSetter(schedule, unit, isNew) }
   }
 }
 
@@ -122,18 +126,39 @@ private final class EarlyStopping: TrainingObserver {
 private final class LearningRateSetter: TrainingObserver {
   private let schedule: Schedule
   private let unit: ScheduleUnit
+  private let isNew: Bool
 
-  init(_ schedule: Schedule, _ unit: ScheduleUnit) {
+  init(_ schedule: Schedule, _ unit: ScheduleUnit, _ isNew: Bool) {
     self.schedule = schedule
     self.unit = unit
+    self.isNew = isNew
+  }
+
+  /// The checkpoint has the rate of its last step: the same schedule gives it again.
+  func trainingWillBegin(_ moment: TrainingMoment) throws {
+    let isResumed = moment.trainer.state.withLock { $0.isResumed }
+    guard isResumed, !isNew, moment.totalSteps > 0 else { return }
+    let place = unit == .step ? moment.totalSteps - 1 : moment.epoch - (moment.step == 0 ? 1 : 0)
+    let (had, gives) = (moment.trainer.optimizer.learningRate, try rate(moment, place))
+    // Another machine's cosine may differ in its last bit.
+    guard abs(had - gives) <= 1e-12 * Swift.max(had, gives) else {
+      throw ApusError(
+        .argument,
+        "the resumed run had another schedule: its rate at \(unit) \(place) was \(had), this one gives \(gives). The "
+          + "schedule, the optimizer's first rate and the epochs that the run was begun with fit; isNew allows another")
+    }
   }
 
   func stepWillBegin(_ moment: TrainingMoment) throws {
-    let place = unit == .step ? moment.totalSteps : moment.epoch
+    let rate = try rate(moment, unit == .step ? moment.totalSteps : moment.epoch)
+    if moment.trainer.optimizer.learningRate != rate { moment.trainer.optimizer.learningRate = rate }
+  }
+
+  private func rate(_ moment: TrainingMoment, _ place: Int) throws -> Double {
     let rate = moment.trainer.initialLearningRate * schedule(place)
     guard rate >= 0 else {
       throw ApusError(.argument, "the schedule gives a learning rate of \(rate) at \(unit) \(place): 0 or more fit")
     }
-    if moment.trainer.optimizer.learningRate != rate { moment.trainer.optimizer.learningRate = rate }
+    return rate
   }
 }

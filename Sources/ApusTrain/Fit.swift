@@ -66,6 +66,7 @@ extension Trainer {
         throw ApusError(.argument, "training for \(epochs) epochs after \(start): in all at most \(1 << 53) fit")
       }
       state.isAskedToStop = false
+      state.run = RunSettings(epochs: epochs, learningRate: initialLearningRate)
       if !state.isResumed {
         // A run that was stopped within an epoch begins the epoch anew.
         state.runStart = state.epoch

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusData
+import ApusFiles
 import ApusNN
 import Synchronization
 
@@ -51,6 +52,8 @@ public final class Trainer: Sendable {
   private let evaluationSteps: StepFunctions
   private let forward: StepFunctions
   let state = Mutex(TrainingState())
+  /// Those of the folders that are saved to.
+  let locks = Mutex<[FolderLock.Key: WeakLock]>([:])
 
   /// A trainer of a model; nothing runs before ``fit(_:epochs:validation:callbacks:)``.
   /// - Parameters:

@@ -18,6 +18,8 @@ struct TrainingState: Sendable {
   var totalSteps = 0
   /// The data's order when the state was saved; nil: any.
   var dataset: DatasetState?
+  /// How the run was begun.
+  var run: RunSettings?
   /// Set by ``Trainer/resume(from:)``: the next `fit` goes on with the run instead of beginning one.
   var isResumed = false
   /// What has the model to itself: `a fit`, `an evaluation`.

@@ -33,7 +33,8 @@ struct FloatText {
     let magnitudes = values.filter { $0.isFinite && $0 != 0 }.map(\.magnitude)
     guard let low = magnitudes.min(), let high = magnitudes.max() else { return false }
     // Unlike a single number's, these are compared and divided in the dtype.
-    return high >= power(Swift.min(Self.precision, dtype.decimalPrecision)) || low < dtype.rounding(1e-4) || dtype.rounding(high / low) > 1000
+    return high >= power(Swift.min(Self.precision, dtype.decimalPrecision)) || low < dtype.rounding(1e-4)
+      || dtype.rounding(high / low) > 1000
   }
 
   /// 10^exponent, exact.

@@ -12,18 +12,23 @@ import ApusNN
 /// Nothing is allocated before it is known to be in the file. Format: ``SafetensorsFile/write(_:metadata:to:)``.
 public struct SafetensorsFile: Sendable {
   /// Free text about the file.
-  public let metadata: [String: String]
+  public let metadata: NamedValues<String>
   /// The tensors' names in the header's order.
   public let names: [String]
   private let file: InputFile
   private let dataStart: Int
-  private let entries: [String: SafetensorsHeader.Entry]
+  private let entries: NamedValues<SafetensorsHeader.Entry>
 
   /// Opens a file and reads its header.
   /// - Parameter path: of the file.
   /// - Throws: `ApusError` (file) naming what is wrong with the file.
-  public init(_ path: String) throws {
-    file = try InputFile(path)
+  public init(_ path: String) throws { try self.init(InputFile(path)) }
+
+  /// Reads the header of an open file.
+  /// - Throws: as ``init(_:)``.
+  package init(_ file: InputFile) throws {
+    self.file = file
+    let path = file.path
     guard file.size >= 8 else {
       throw ApusError(.file, "\(path) is no safetensors file: \(file.size) bytes are too few")
     }
@@ -50,7 +55,7 @@ public struct SafetensorsFile: Sendable {
     }
     metadata = header.metadata
     names = header.entries.map(\.name)
-    entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
+    entries = NamedValues(header.entries.map { ($0.name, $0) })
   }
 
   /// A tensor's dtype and shape; nil when the file has none of that name.
@@ -85,16 +90,29 @@ public struct SafetensorsFile: Sendable {
   ///   - path: of the file; one that is there is replaced.
   /// - Throws: `ApusError` (file) when it can't be written, (unsupported) for dtypes the format lacks, (argument) for a
   ///   tensor named `__metadata__` or a header longer than the format allows.
-  public static func write(_ tensors: StateDictionary, metadata: [String: String] = [:], to path: String) throws {
+  public static func write(_ tensors: StateDictionary, metadata: NamedValues<String> = [:], to path: String) throws {
     let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
     let prefix = try header.encoded()
-    try AtomicReplacement.file(path) { file in
-      try file.write(prefix)
-      for entry in header.entries {
-        guard let storage = tensors[entry.name]?.storage else { continue }
-        let plain = storage.isContiguous ? storage : try HostCopy.contiguous(storage)
-        try plain.withBytes { try file.write($0.bytes) }
-      }
+    try AtomicReplacement.file(path) { try write(header, prefix, tensors, to: $0) }
+  }
+
+  /// Writes tensors to a file that is being made.
+  /// - Throws: as ``write(_:metadata:to:)``.
+  package static func write(
+    _ tensors: StateDictionary, metadata: NamedValues<String> = [:], to file: OutputFile
+  ) throws {
+    let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
+    try write(header, header.encoded(), tensors, to: file)
+  }
+
+  private static func write(
+    _ header: SafetensorsHeader, _ prefix: [UInt8], _ tensors: StateDictionary, to file: OutputFile
+  ) throws {
+    try file.write(prefix)
+    for entry in header.entries {
+      guard let storage = tensors[entry.name]?.storage else { continue }
+      let plain = storage.isContiguous ? storage : try HostCopy.contiguous(storage)
+      try plain.withBytes { try file.write($0.bytes) }
     }
   }
 }

@@ -19,7 +19,7 @@ struct SafetensorsHeader {
 
   /// In the header's order.
   var entries: [Entry] = []
-  var metadata: [String: String] = [:]
+  var metadata: NamedValues<String> = [:]
   /// Bytes of all tensors.
   var dataLength = 0
 
@@ -29,16 +29,20 @@ struct SafetensorsHeader {
   init(parsing bytes: [UInt8]) throws {
     guard bytes.first == UInt8(ascii: "{") else { throw ApusError(.file, "the header does not begin with '{'") }
     var scanner = HeaderScanner(bytes)
-    var names: Set<String> = []
-    var metadata: [String: String] = [:]
+    var names: Set<ExactName> = []
+    var metadata: NamedValues<String> = [:]
     var entries: [Entry] = []
     try scanner.object { scanner, name in
-      guard names.insert(name).inserted else { throw ApusError(.file, "two entries have the name \(quoted(name))") }
+      guard names.insert(ExactName(name)).inserted else {
+        throw ApusError(.file, "two entries have the name \(quoted(name))")
+      }
       if name == "__metadata__" {
         try scanner.object { scanner, key in
-          guard metadata.updateValue(try scanner.string(), forKey: key) == nil else {
+          let text = try scanner.string()
+          guard metadata[key] == nil else {
             throw ApusError(.file, "two entries of the metadata have the name \(quoted(key))")
           }
+          metadata[key] = text
         }
       } else {
         entries.append(try Self.entry(name, &scanner))
@@ -104,10 +108,12 @@ struct SafetensorsHeader {
   // MARK: Writing
 
   /// - Throws: `ApusError` (unsupported) for dtypes the format has no name for.
-  init(_ tensors: [(name: String, type: TensorType)], metadata: [String: String]) throws {
+  init(_ tensors: [(name: String, type: TensorType)], metadata: NamedValues<String>) throws {
     self.metadata = metadata
     // Wider elements first: with a header of a multiple of 8 bytes every tensor is aligned.
-    let order = tensors.sorted { ($1.type.dtype.bitWidth, $0.name) < ($0.type.dtype.bitWidth, $1.name) }
+    let order = tensors.sorted {
+      ($1.type.dtype.bitWidth, ExactName($0.name)) < ($0.type.dtype.bitWidth, ExactName($1.name))
+    }
     for (name, type) in order {
       guard type.dtype.safetensorsName != nil else {
         throw ApusError(.unsupported, "\(quoted(name)): safetensors files have no dtype \(type.dtype)")
@@ -123,7 +129,9 @@ struct SafetensorsHeader {
   func encoded() throws -> [UInt8] {
     var fields: [String] = []
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }
+      let pairs = metadata.sorted { ExactName($0.key) < ExactName($1.key) }.map {
+        "\(quoted($0.key)):\(quoted($0.value))"
+      }
       fields.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
     for entry in entries {

@@ -194,12 +194,13 @@ extension Optimizer {
   ///   number of steps can't be; nothing is changed then.
   public func loadStateDictionary(_ saved: StateDictionary, _ model: (any Module)? = nil) throws {
     var difference = StateDifference()
-    var expected: Set = ["learning_rate", "step"]
-    difference.missing = expected.filter { saved[$0] == nil }.sorted()
+    let own = ["learning_rate", "step"]
+    var expected = Set(own.map(ExactName.init))
+    difference.missing = own.filter { saved[$0] == nil }
     var loads: [(Variable, Tensor)] = []
     for (name, parameter) in named(model) {
       let keys = slotNames.map { "\(name).\($0)" }
-      expected.formUnion(keys)
+      expected.formUnion(keys.map(ExactName.init))
       // A parameter that never had a gradient has no slots.
       guard keys.contains(where: { saved[$0] != nil }) else {
         loads += (state.existingSlots(of: parameter) ?? []).map { ($0, Tensor.zerosLike($0.value)) }
@@ -219,11 +220,11 @@ extension Optimizer {
         loads.append((variable, tensor.cast(to: variable.value.dtype)))
       }
     }
-    for key in ["learning_rate", "step"] {
+    for key in own {
       guard let shape = saved[key]?.shape, shape.rank > 0 else { continue }
       difference.mismatched.append("\(key): got \(shape), expected []")
     }
-    difference.unexpected = saved.keys.filter { !expected.contains($0) }
+    difference.unexpected = saved.keys.filter { !expected.contains(ExactName($0)) }
     guard difference.isEmpty, let rate = saved["learning_rate"], let step = saved["step"] else {
       throw ApusError(.argument, "the saved state does not fit the optimizer \(type(of: self)): \(difference)")
     }
