@@ -61,7 +61,7 @@ package final class FolderLock: Sendable {
       // Another user's, which can be locked and, left over, replaced.
       let isForeign = descriptor < 0 && errno == EACCES
       if isForeign { descriptor = folder.open(name, O_RDONLY | O_NONBLOCK) }
-      guard descriptor >= 0 else { throw ApusError.file("can't write \(folder.path)/\(name)", errno) }
+      guard descriptor >= 0 else { throw ApusError.file("can't write \(path): its lock file \(name)", errno) }
       var isTaken = false
       defer { if !isTaken { close(descriptor) } }
       guard let entry = entry(descriptor), entry.isFile, entry.links <= 1 else {

@@ -125,6 +125,66 @@ import Testing
     }
   }
 
+  /// A resumed run keeps what its schedule depends on: it takes it over, and another is refused unless asked for twice.
+  @Test func aResumedRunKeepsItsSettings() throws {
+    try withFolder { folder in
+      func train(_ arguments: String...) throws -> Run {
+        try apus(["train", "digits", "--no-pictures"] + arguments, in: folder)
+      }
+      let first = try train("--epochs", "2", "--learning-rate", "0.002")
+      #expect(first.code == 0, "\(first)")
+      let model = try Data(contentsOf: URL(filePath: "\(folder)/out/model.safetensors"))
+      for other in [["--epochs", "3"], ["--epochs", "1"], ["--learning-rate", "0.001"]] {
+        let run = try apus(["train", "digits", "--no-pictures", "--resume"] + other, in: folder)
+        #expect(run.code == 1 && run.errors.contains("--epochs 2 --learning-rate 0.002"), "\(run)")
+        #expect(run.errors.contains("--new-schedule"))
+      }
+      for (option, value) in [("--batch-size", "16"), ("--seed", "1")] {
+        let run = try train("--resume", option, value, "--epochs", "3", "--new-schedule")
+        #expect(run.code == 1 && run.errors.contains("the checkpoint was made with other data"), "\(run)")
+      }
+      // Neither is needed: the run is at its end.
+      for settings in [[], ["--epochs", "2"], ["--epochs", "2", "--learning-rate", "2e-3"]] {
+        let run = try apus(["train", "digits", "--no-pictures", "--resume"] + settings, in: folder)
+        #expect(run.code == 0, "\(run)")
+        #expect(try Data(contentsOf: URL(filePath: "\(folder)/out/model.safetensors")) == model)
+      }
+      let longer = try train("--resume", "--epochs", "3", "--new-schedule")
+      #expect(longer.code == 0 && longer.output.contains("Epoch 3/3"), "\(longer)")
+      #expect(try train("--new-schedule").code == 64)
+    }
+  }
+
+  /// Of two trainings in one folder the second is told who has it, and changes nothing.
+  @Test func aFolderHasOneTraining() throws {
+    try withFolder { folder in
+      let first = try process(["train", "digits", "--epochs", "1000000", "--no-pictures"], in: folder)
+      try first.run()
+      defer {
+        kill(first.processIdentifier, SIGKILL)
+        first.waitUntilExit()
+      }
+      while first.isRunning, !exists("\(folder)/out/checkpoint/state.json") { usleep(1000) }
+      let inner = "\(folder)/inner"
+      try FileManager.default.createDirectory(atPath: inner, withIntermediateDirectories: true)
+      for options in [[], ["--resume"]] {
+        let second = try apus(["train", "digits", "--epochs", "1", "--output", "\(folder)/out"] + options, in: inner)
+        #expect(second.code == 1, "\(second)")
+        #expect(second.errors.contains("out is in use by process \(first.processIdentifier) on "), "\(second)")
+      }
+      #expect(first.isRunning && !exists("\(folder)/out/model.safetensors"))
+      // Killed, it leaves nothing in the way.
+      kill(first.processIdentifier, SIGKILL)
+      first.waitUntilExit()
+      let third = try apus(["train", "digits", "--epochs", "1", "--no-pictures"], in: folder)
+      #expect(third.code == 0, "\(third)")
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: "\(folder)/out").sorted() == [
+          "checkpoint", "model.safetensors",
+        ])
+    }
+  }
+
   @Test func eagerTrainsAsCompiledDoes() throws {
     try withFolder { folder in
       let arguments = ["train", "digits", "--epochs", "1", "--no-pictures", "--json"]

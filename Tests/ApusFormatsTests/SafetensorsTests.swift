@@ -70,6 +70,41 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
     #expect(try file.tensor("ü🐦\n").item(as: Int.self) == 1)
   }
 
+  /// "é" as one character and as two is one text to Swift and two names to everybody else.
+  @Test func namesAreBytes() throws {
+    let folder = try TemporaryFolder()
+    let pairs = [
+      ("caf\u{E9}", "cafe\u{301}"), ("\u{212B}", "\u{C5}"), ("\u{1F71}", "\u{3AC}"),
+      ("\u{D55C}", "\u{1112}\u{1161}\u{11AB}"),
+    ]
+    var tensors: StateDictionary = [:]
+    for (i, (a, b)) in pairs.enumerated() {
+      #expect(a == b)
+      tensors[a] = Tensor(Double(i))
+      tensors[b] = Tensor(Double(i) + 0.5)
+      tensors["\(a).weight"] = Tensor([1.0])
+      tensors["\(b).weight"] = Tensor([2.0, 3])
+    }
+    #expect(tensors.count == 4 * pairs.count)
+    let metadata: NamedValues = [pairs[0].0: "one", pairs[0].1: "two"]
+    for _ in 0..<2 { try SafetensorsFile.write(tensors, metadata: metadata, to: folder.file("x")) }
+    let file = try SafetensorsFile(folder.file("x"))
+    #expect(file.names.count == tensors.count && file.metadata == metadata)
+    let read = try file.stateDictionary()
+    for (i, (a, b)) in pairs.enumerated() {
+      #expect(read[a]?.item() == Double(i) && read[b]?.item() == Double(i) + 0.5)
+      #expect(try file.tensor(b).item() == Double(i) + 0.5 && file.type(of: "\(b).weight")?.shape == [2])
+      #expect(read.entries(under: "\(a).").map(\.value.elementCount) == [1])
+      #expect(read.entries(under: "\(b).").map(\.key) == ["weight"])
+    }
+    tensors[pairs[1].0] = nil
+    #expect(tensors[pairs[1].1] != nil && tensors.count == 4 * pairs.count - 1)
+    // The same name twice is still refused, in tensors and metadata.
+    let entry = #"{"dtype":"F32","shape":[0],"data_offsets":[0,0]}"#
+    try bytes(header: "{\"caf\u{E9}\":\(entry),\"caf\\u00e9\":\(entry)}").write(to: URL(filePath: folder.file("y")))
+    #expect(message { _ = try SafetensorsFile(folder.file("y")) }.contains("two entries"))
+  }
+
   static let bad: [(header: String, says: String)] = [
     ("[]", "does not begin with '{'"),
     (" {}", "does not begin with '{'"),

@@ -143,6 +143,11 @@ import Testing
     #expect(
       message(Trainer(model(), optimizer: SGD(momentum: 0.9), loss: .crossEntropy, metrics: [.accuracy]))
         .contains("unexpected: 0.bias.exp_avg"))
+    // As in checkpoints of older versions: files may be changed one by one.
+    let state = "\(path)/state.json"
+    let pattern = try Regex(#""digests" : \{[^}]*\},"#)
+    try String(contentsOfFile: state, encoding: .utf8).replacing(pattern, with: "")
+      .write(toFile: state, atomically: true, encoding: .utf8)
     // Two learning rates are none.
     let optimizer = "\(path)/optimizer.safetensors"
     let good = try SafetensorsFile(optimizer).stateDictionary()
