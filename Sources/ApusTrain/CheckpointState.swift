@@ -30,6 +30,12 @@ extension CheckpointState {
   /// - Throws: `ApusError` (file) when it is missing, damaged or senseless.
   init(path: String) throws {
     let bytes = try InputFile.bytes(of: path, limit: 1 << 28)
+    // The decoder takes some fifty bytes for each value that a file may spend two on. Ours, indented, take ten and more.
+    let values = bytes.count { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "[") }
+    guard values <= 1 << 18 || values <= bytes.count / 8 else {
+      throw ApusError(
+        .file, "\(path) holds \(values) values in \(bytes.count) bytes: more than a checkpoint's state does")
+    }
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
