@@ -38,7 +38,7 @@ enum HostileFile: Codable, CaseIterable, Sendable {
       return (["iCCP", "zTXt"].map { body.head + PNGFile.chunk($0, profile) + body.tail }, 64)
     case .tallBits, .tallBitsFitted:
       return ([PNGFile.image(1, 32 * Self.mebi, depth: 1, color: 0).file], 32 * Self.mebi)
-    case .wideBits: return ([PNGFile.image(8 * Self.mebi, 4, depth: 1, color: 0).file], 32 * Self.mebi)
+    case .wideBits: return ([PNGFile.image(4 * Self.mebi, 4, depth: 1, color: 0).file], 16 * Self.mebi)
     case .tallInterlaced:
       return ([PNGFile.image(1, 16 * Self.mebi, depth: 1, color: 0, interlaced: true).file], 16 * Self.mebi)
     case .tallDeep: return ([PNGFile.image(1, 8 * Self.mebi, depth: 16, color: 6).file], 64 * Self.mebi)

@@ -25,7 +25,7 @@ struct HeaderIndex: Sendable {
   private var slots: [UInt32] = []
 
   /// - Throws: `ApusError` (file) for whatever is not allowed by the format.
-  init(parsing header: consuming [UInt8]) throws {
+  init(parsing header: [UInt8]) throws {
     var scanner = HeaderScanner(header)
     guard scanner.bytes.first == UInt8(ascii: "{") else {
       throw ApusError(.file, "the header does not begin with '{'")

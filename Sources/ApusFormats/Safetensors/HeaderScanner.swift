@@ -25,7 +25,7 @@ struct HeaderScanner {
   /// - Parameters:
   ///   - bytes: fewer than 2³².
   ///   - position: where to begin.
-  init(_ bytes: consuming [UInt8], at position: Int = 0) {
+  init(_ bytes: [UInt8], at position: Int = 0) {
     self.bytes = bytes
     self.position = position
   }
