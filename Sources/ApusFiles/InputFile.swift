@@ -38,11 +38,13 @@ package final class InputFile: Sendable {
   /// - Parameters:
   ///   - count: how many.
   ///   - offset: of the first, from the file's beginning.
-  /// - Throws: `ApusError` (file) when the file has fewer, or can't be read.
+  /// - Throws: `ApusError` (file) when the file has fewer, or can't be read, (memory) when the machine has less.
   package func read(_ count: Int, at offset: Int) throws -> [UInt8] {
     guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
       throw ApusError(.file, "\(path): truncated: \(count) bytes at \(offset) of a file of \(size)")
     }
+    // A file with holes may be larger than the disk.
+    try HostMemory.require(count, for: path)
     var failure: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while filled < count {

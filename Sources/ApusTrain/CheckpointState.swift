@@ -75,6 +75,12 @@ extension CheckpointState {
   init(_ file: InputFile) throws {
     let path = file.path
     let bytes = try file.bytes(limit: 1 << 28)
+    // The decoder takes some fifty bytes for each value that a file may spend two on. Ours, indented, take ten and more.
+    let values = bytes.count { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "[") }
+    guard values <= 1 << 18 || values <= bytes.count / 8 else {
+      throw ApusError(
+        .file, "\(path) holds \(values) values in \(bytes.count) bytes: more than a checkpoint's state does")
+    }
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")

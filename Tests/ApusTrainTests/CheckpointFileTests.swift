@@ -59,6 +59,38 @@ import Testing
     if says != "no error" { #expect(text.contains(state)) }
   }
 
+  /// A list of millions of numbers, anywhere in a state, takes a small multiple of its bytes: the decoder is not asked.
+  @Test(arguments: ["sums", "history", "unknown"]) func statesStaySmall(place: String) async throws {
+    await #expect(processExitsWith: .success) { [place = place as String] in
+      let folder = try TemporaryFolder()
+      let path = folder.file("state.json")
+      let size = try {
+        let list = (0..<3_000_000).map { _ in place == "history" ? "[]" : "0" }.joined(separator: ",")
+        let whole = Data("{\"format\":1,\"\(place)\":[\(list)]}".utf8)
+        try whole.write(to: URL(filePath: path))
+        return whole.count
+      }()
+      let growth = try peakMemoryGrowth { _ = try? CheckpointState(path: path) }
+      precondition(growth <= 16 << 20 + 8 * size, "\(growth) bytes for a state of \(size)")
+    }
+  }
+
+  /// A history as it is saved is read, however long.
+  @Test func aLongHistoryIsRead() throws {
+    let folder = try TemporaryFolder()
+    var history = History()
+    for number in 0..<40_000 {
+      history.epochs.append(.init(number: number, values: ["loss": 1, "a": 0], seconds: 0, steps: 1, examples: 1))
+    }
+    let state = CheckpointState(
+      epoch: 40_000, position: 0, examples: 0, seconds: 0, runStart: 0, totalSteps: 40_000, sums: [0], generators: [:],
+      history: history)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    try encoder.encode(state).write(to: URL(filePath: folder.file("state.json")))
+    #expect(try CheckpointState(path: folder.file("state.json")).history.epochs.count == 40_000)
+  }
+
   /// Thousands of damaged states: an error of the file, or a training that goes on; nothing else.
   @Test func damagedStatesNeverCrash() async throws {
     let folder = try TemporaryFolder()

@@ -241,15 +241,14 @@ extension Module {
   /// Others would change the modes and the running sums under a fit; its own callbacks and validation may use the model.
   @Test func oneAtATime() async throws {
     let trainer = Points.trainer()
-    let predicted = Mutex(0)
+    let (predicted, predicting) = AsyncStream.makeStream(of: Int.self)
     let inside = Callback.onEpochEnd { moment in
-      let outputs = try moment.trainer.predict(Points.inputs)
-      predicted.withLock { $0 += outputs.shape[0] }
+      predicting.yield(try moment.trainer.predict(Points.inputs).shape[0])
     }
     let task = Task {
       try await trainer.fit(Points.train(), epochs: 100_000, validation: Points.test(), callbacks: [inside])
     }
-    while predicted.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(1)) }
+    for await count in predicted where count > 0 { break }
     let uses: [() async throws -> Void] = [
       { _ = try await trainer.evaluate(Points.test()) }, { _ = try await trainer.predict(Points.test()) },
       { _ = try trainer.predict(Points.inputs) }, { try await trainer.fit(Points.train(), epochs: 1) },

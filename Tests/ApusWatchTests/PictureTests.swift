@@ -161,7 +161,7 @@ private func message(of body: () throws -> some Any) -> String {
     let full = ImageSheet.Item(pixels: [1, 1, 1, .infinity], predicted: "1")
     let empty = ImageSheet.Item(pixels: [0, 0, .nan, -7], predicted: "0")
     // The first image's middle: 20 + 32 units from the left, 66 + 32 from the top.
-    func middle(_ item: ImageSheet.Item, inkDark: Bool) throws -> UInt8 {
+    func middle(_ item: ImageSheet.Item, inkDark: Bool) throws -> UInt16 {
       let image = try pixels(sheet([item], inkDark: inkDark))
       return image.samples[(98 * image.width + 52) * 3]
     }
