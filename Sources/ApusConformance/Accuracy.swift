@@ -34,6 +34,8 @@ struct Comparison {
   var accuracy: Accuracy
   /// How many terms an accumulated element has, at most.
   var terms: Int
+  /// Whether −0 and 0 differ.
+  var tellsZerosApart = false
 
   /// What is wrong with `actual`; nil: nothing.
   func difference(_ actual: Tensor, _ expected: Tensor) throws -> String? {
@@ -53,6 +55,7 @@ struct Comparison {
     let (x, y) = (Values.doubles(actual), Values.doubles(expected))
     let largest = y.reduce(1) { $1.isFinite ? Swift.max($0, $1.magnitude) : $0 }
     func agree(_ i: Int) -> Bool {
+      if tellsZerosApart, x[i] == 0, y[i] == 0 { return x[i].sign == y[i].sign }
       if x[i] == y[i] || x[i].isNaN && y[i].isNaN { return true }
       return (x[i] - y[i]).magnitude <= tolerance(expected.dtype, y[i], largest: largest)
     }

@@ -90,7 +90,8 @@ CK_INLINE float ck_expm1f(float x) {
   float c = x > 89.0f ? 89.0f : x;
   c = c < -20.0f ? -20.0f : c;
   float y = ck_expm1_moderate(c);
-  return x == 0.0f ? x : y;
+  // x itself where x^2/2 is less than half a unit in the last place: the scale would round subnormal numbers.
+  return __builtin_fabsf(x) < 0x1p-25f ? x : y;
 }
 
 // log x for 0 < x < infinity and x not subnormal.
@@ -173,23 +174,26 @@ CK_INLINE float ck_erff(float x) {
   return a < 1.0f ? x * p : __builtin_copysignf(far, x);
 }
 
-// e^-|x|, but no less than 1.6e-38.
-CK_INLINE float ck_exp_minus_abs(float x) {
+// 2^40 e^-|x|, no less than where |x| is 110; there even 110 times it is nothing once CK_LOWERED. Products with it are
+// rounded once below the normal numbers.
+CK_INLINE float ck_raised_exp_minus_abs(float x) {
   float a = __builtin_fabsf(x);
-  return ck_exp_moderate(a > 87.0f ? -87.0f : -a);
+  float scale, p = ck_exp_parts(a > 110.0f ? -110.0f : -a, 40.0f, &scale);
+  return scale + scale * p;
 }
+#define CK_LOWERED 0x1p-40f
 
 // 1 / (1 + e^-x) without overflow on either side.
 CK_INLINE float ck_sigmoidf(float x) {
-  float z = ck_exp_minus_abs(x), y = 1.0f / (1.0f + z);
+  float z = ck_raised_exp_minus_abs(x) * CK_LOWERED, y = 1.0f / (1.0f + z);
   return x < 0.0f ? z * y : y;
 }
-// x / (1 + e^m), where m grows as x falls.
+// x / (1 + e^m), where m falls as x grows, and is 0 with it.
 CK_INLINE float ck_over_one_plus_exp(float x, float m) {
-  float c = m < -87.0f ? -87.0f : m;
-  c = c > 88.0f ? 88.0f : c;
-  float y = x / (1.0f + ck_exp_moderate(c));
-  return m > 88.0f ? -0.0f : y;
+  float z = ck_raised_exp_minus_abs(m), y = x / (1.0f + z * CK_LOWERED);
+  // x e^-m / (1 + e^-m); m was cut, x was not, so what is too small for any number is told apart.
+  float tail = m > 110.0f ? -0.0f : y * z * CK_LOWERED;
+  return m > 0.0f ? tail : y;
 }
 CK_INLINE float ck_siluf(float x) { return ck_over_one_plus_exp(x, -x); }
 CK_INLINE float ck_gelu_tanhf(float x) {
@@ -199,11 +203,13 @@ CK_INLINE float ck_gelu_tanhf(float x) {
 CK_INLINE float ck_gelu_erff(float x) {
   float a = __builtin_fabsf(x) * 0.70710678118f;
   float half_tail = 0.5f * ck_erfc_positive(a > 4.6f ? 4.6f : a);
-  half_tail = a > 4.6f ? 0.0f : half_tail;
-  return x * (x > 0.0f ? 1.0f - half_tail : half_tail);
+  float y = x * (x > 0.0f ? 1.0f - half_tail : half_tail);
+  // a was cut, x was not.
+  float end = x > 0.0f ? x : -0.0f;
+  return a > 4.6f ? end : y;
 }
 CK_INLINE float ck_softplusf(float x) {
-  float y = ck_log1pf(ck_exp_minus_abs(x));
+  float y = ck_log1pf(ck_raised_exp_minus_abs(x) * CK_LOWERED);
   return (x > 0.0f ? x : 0.0f) + (x != x ? x : y);
 }
 
@@ -294,25 +300,50 @@ CK_INLINE float ck_powf(float x, float y) {
   return ((x == 1.0f) | (y == 0.0f)) ? 1.0f : z;
 }
 
-// The remainder with the divisor's sign, right where ck_remainder_is_easy: there the quotient's floor, its product with y
-// and the difference are exact in double precision.
+// The remainder with the divisor's sign, a zero's too, right where ck_remainder_is_easy: there the quotient's floor, its
+// product with y and the difference are exact in double precision.
 CK_INLINE bool ck_remainder_is_easy(float x, float y) {
   return (__builtin_fabs((double)x / (double)y) < 0x1p28) & (__builtin_fabsf(y) < INFINITY);
 }
 CK_INLINE float ck_easy_remainder(float x, float y) {
   double quotient = __builtin_elementwise_floor((double)x / (double)y);
-  return (float)((double)x - quotient * (double)y);
+  float r = (float)((double)x - quotient * (double)y);
+  return r == 0.0f ? __builtin_copysignf(r, y) : r;
 }
+
+// The larger and the smaller of two: NaN wins, and -0 is below 0 (IEEE 754-2019's maximum and minimum), so the order of
+// the operands decides nothing.
+#define CK_EXTREMA(S, BITS, NUMBER)                                    \
+  CK_INLINE ck_##S ck_maximum_##S(ck_##S x, ck_##S y) {                \
+    ck_##S larger = ((x > y) | (x != x)) ? x : y;                      \
+    return x == y ? NUMBER(BITS(x) & BITS(y)) : larger;                \
+  }                                                                    \
+  CK_INLINE ck_##S ck_minimum_##S(ck_##S x, ck_##S y) {                \
+    ck_##S smaller = ((x < y) | (x != x)) ? x : y;                     \
+    return x == y ? NUMBER(BITS(x) | BITS(y)) : smaller;               \
+  }
+CK_EXTREMA(f32, ck_bits, ck_float)
+CK_EXTREMA(f64, ck_bits64, ck_double)
 
 // Double precision: the C library's.
 CK_INLINE double ck_sigmoid(double x) {
   double z = exp(-fabs(x)), y = 1.0 / (1.0 + z);
   return x < 0.0 ? z * y : y;
 }
-CK_INLINE double ck_gelu_tanh(double x) {
-  return x / (1.0 + exp(-2.0 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+// As ck_over_one_plus_exp.
+CK_INLINE double ck_over_one_plus_exp64(double x, double m) {
+  double z = exp(-fabs(m)), y = x / (1.0 + z);
+  double tail = z == 0.0 ? -0.0 : y * z;
+  return m > 0.0 ? tail : y;
 }
-CK_INLINE double ck_gelu_erf(double x) { return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440)); }
+CK_INLINE double ck_silu(double x) { return ck_over_one_plus_exp64(x, -x); }
+CK_INLINE double ck_gelu_tanh(double x) {
+  return ck_over_one_plus_exp64(x, x * (-2.0 * 0.79788456080286535588 * (1.0 + 0.044715 * (x * x))));
+}
+CK_INLINE double ck_gelu_erf(double x) {
+  double twice = erfc(x * -0.70710678118654752440);
+  return twice == 0.0 ? -0.0 : 0.5 * x * twice;
+}
 CK_INLINE double ck_softplus(double x) { return (x > 0.0 ? x : 0.0) + (x != x ? x : log1p(exp(-fabs(x)))); }
 
 #endif

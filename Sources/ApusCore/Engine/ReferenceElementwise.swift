@@ -20,7 +20,7 @@ enum ReferenceElementwise {
     return try map(x, real)
   }
 
-  static func sign(_ x: Double) -> Double { x > 0 ? 1 : x < 0 ? -1 : x }
+  static func sign(_ x: Double) -> Double { x > 0 ? 1 : x < 0 ? -1 : x.isNaN ? x : 0 }
 
   static func sigmoid(_ x: Double) -> Double {
     // Of the two equal forms the one whose exponential can't overflow.
@@ -51,7 +51,8 @@ enum ReferenceElementwise {
 
   static func remainder(_ a: Double, _ b: Double) -> Double {
     let rest = fmod(a, b)
-    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest
+    if rest == 0 { return copysign(rest, b) }
+    return (rest < 0) != (b < 0) ? rest + b : rest
   }
 
   /// Wraps; a negative exponent gives what truncating the fraction would: 0 unless the base is 1 or −1.
@@ -68,8 +69,15 @@ enum ReferenceElementwise {
     return result
   }
 
-  static func maximum(_ a: Double, _ b: Double) -> Double { a.isNaN ? a : b.isNaN ? b : Swift.max(a, b) }
-  static func minimum(_ a: Double, _ b: Double) -> Double { a.isNaN ? a : b.isNaN ? b : Swift.min(a, b) }
+  /// NaN wins, and −0 is below 0.
+  static func maximum(_ a: Double, _ b: Double) -> Double {
+    if a.isNaN || b.isNaN { return a.isNaN ? a : b }
+    return a == b ? (a.sign == .plus ? a : b) : Swift.max(a, b)
+  }
+  static func minimum(_ a: Double, _ b: Double) -> Double {
+    if a.isNaN || b.isNaN { return a.isNaN ? a : b }
+    return a == b ? (a.sign == .minus ? a : b) : Swift.min(a, b)
+  }
 
   static func logical(
     _ a: ReferenceArray, _ b: ReferenceArray, _ output: TensorType, _ function: (Bool, Bool) -> Bool

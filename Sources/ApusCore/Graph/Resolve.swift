@@ -14,8 +14,20 @@ extension Graph {
         result.nodes[i].operation = .fused(fusion)
       }
       result.nodes[i].subgraphs = try nodes[i].subgraphs.map { try $0.resolved(sizes) }
+      try result.checkSizes(of: result.nodes[i])
     }
     return result
+  }
+
+  /// Asks the type rule again, now that the sizes are known: what a node does with them may be impossible.
+  private func checkSizes(of node: Node) throws {
+    guard let primitive = node.primitive else { return }
+    let operands = node.inputs.map { type($0) }
+    do {
+      _ = try primitive.definition.infer(operands)
+    } catch let error as ApusError {
+      throw error.at(primitive.name, operands)
+    }
   }
 }
 

@@ -241,6 +241,8 @@ extension Tensor {
     set {
       do {
         let plan = try SubscriptPlan(indices, type)
+        // A number that the dtype can't hold is an error; elements of a tensor are converted as ever.
+        if newValue.dtype != dtype, let number = newValue.uniformScalar { try number.checkFits(dtype) }
         var update = newValue.cast(to: dtype).broadcast(to: plan.shape)
         if plan.shape != plan.sliced { update = Dispatch.one(.reshape(Reshape(shape: plan.sliced)), update) }
         if !plan.reversed.isEmpty { update = Dispatch.one(.reverse(Reverse(axes: plan.reversed)), update) }

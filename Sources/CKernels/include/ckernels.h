@@ -53,9 +53,9 @@ typedef enum ck_op {
   CK_SUBTRACT = 1,   // not for bool
   CK_MULTIPLY = 2,   // bool: and
   CK_DIVIDE = 3,     // integers: truncated toward zero, x / 0 = 0; not for bool
-  CK_REMAINDER = 4,  // the sign of the divisor (Python's %); integers: x % 0 = 0; not for bool
+  CK_REMAINDER = 4,  // the sign of the divisor (Python's %), a zero's too; integers: x % 0 = 0; not for bool
   CK_POWER = 5,      // integers wrap; a negative exponent gives 0 unless the base is 1 or -1; not for bool
-  CK_MAXIMUM = 6,    // NaN in either operand gives NaN
+  CK_MAXIMUM = 6,    // NaN in either operand gives NaN; -0 is below 0
   CK_MINIMUM = 7,
   CK_ATAN2 = 8,       // floating point only
   CK_AND = 9,         // bitwise: bool and integers
@@ -109,8 +109,8 @@ typedef enum ck_op {
   // In fused programs only.
   CK_SELECT = 128,           // sources: condition (bool), a, b
   CK_CAST = 129,             // from `from_dtype` to `dtype`
-  CK_MULTIPLY_ADD = 130,     // a * b + c, floating point
-  CK_NEGATIVE_MULTIPLY_ADD = 131,  // c - a * b, floating point
+  CK_MULTIPLY_ADD = 130,     // a * b + c, floating point, the product rounded
+  CK_NEGATIVE_MULTIPLY_ADD = 131,  // c - a * b
   CK_COPY = 132,
 } ck_op;
 

@@ -155,7 +155,7 @@ public struct Pad: Elementary {
   public var low: Shape
   /// How many elements come after, an axis each.
   public var high: Shape
-  /// What the new elements hold, converted to the operand's dtype.
+  /// What the new elements hold, rounded to the operand's dtype; one beyond its range is an error (argument).
   public var value: Scalar
 
   /// One number before and after for each axis.
@@ -173,6 +173,7 @@ public struct Pad: Elementary {
     guard low.rank == shape.rank, high.rank == shape.rank else {
       throw ApusError(.argument, "needs a pair of paddings for each of the operand's \(shape.rank) axes")
     }
+    try value.checkFits(operands[0].dtype)
     for i in 0..<shape.rank {
       try Rules.addressable(low.dim(i), "the padding before axis \(i)")
       try Rules.addressable(high.dim(i), "the padding after axis \(i)")
