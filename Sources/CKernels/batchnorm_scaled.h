@@ -25,7 +25,7 @@ static bool scale_channel(const struct call *c, int64_t channel, double epsilon,
   }
   // No larger than epsilon allows, which is scaled too.
   top = CK_MAX(top, sqrt(epsilon));
-  out->by = top > 0 ? ldexp(1, CK_MIN(1000, -ilogb(top))) : 1;
+  out->by = top > 0 ? ldexp(1, CK_MAX(-1000, CK_MIN(1000, -ilogb(top)))) : 1;
   CK_EACH(&c->layout) sum += load(c, c->x, element_at(c, s, channel, p), 0) * out->by;
   out->mean = sum / count;
   CK_EACH(&c->layout) {
@@ -38,8 +38,7 @@ static bool scale_channel(const struct call *c, int64_t channel, double epsilon,
 
 // 1 / the scaled deviation.
 static double scaled_rstd(const struct scaled_statistics *t, double epsilon) {
-  double root = sqrt(epsilon) * t->by;
-  return 1 / sqrt(t->variance + root * root);
+  return 1 / hypot(sqrt(t->variance), sqrt(epsilon) * t->by);
 }
 
 static void normalise_scaled(const struct call *c, int64_t channel, double epsilon, double scale, double shift,

@@ -40,7 +40,7 @@ struct TanhGELU: Gated {
   var name: String { "tanhGELU" }
   var primitive: Primitive { .tanhGELU }
   private static let linear = 1.5957691216057308  // 2√(2/π)
-  private static let cubic = 0.07135481282733645  // 0.044715 of it
+  private static let cubic = linear * 0.044715
   private func gate(_ x: Tensor) -> Tensor { x * (x * x * Self.cubic + Self.linear) }
   func slope(_ x: Tensor) -> Tensor {
     let x = x.within(40)

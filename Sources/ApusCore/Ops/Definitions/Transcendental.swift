@@ -1,6 +1,14 @@
 extension Tensor {
   /// This to divide `v` by: 1 where both are 0. What does not count at a pole remains 0 instead of 0/0.
   func divisor(of v: Tensor) -> Tensor { select((self .== 0) .&& (v .== 0), 1, self) }
+
+  /// This value with the derivatives of `path`: the same function in a form whose derivatives keep their digits where its
+  /// value does not. Costs nothing where no higher order is asked for.
+  func differentiated(as path: () -> Tensor) -> Tensor {
+    guard ExecutionContext.recordsGradients else { return self }
+    let path = path()
+    return detached() + (path - path.detached())
+  }
 }
 
 struct Exp: DiagonalDerivative, Elementary {
@@ -80,11 +88,12 @@ struct Cos: DiagonalDerivative, Elementary {
 struct Tanh: DiagonalDerivative, Elementary {
   var name: String { "tanh" }
   var primitive: Primitive { .tanh }
-  var residuals: Residuals { .input0 }
+  var residuals: Residuals { [.input0, .outputs] }
   /// 1 − y², as 4·σ(2x)·σ(−2x): exact where y is nearly ±1.
   func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor {
-    let x = x() * 2
-    return v * (x.sigmoid() * (-x).sigmoid() * 4)
+    let twice = x() * 2
+    let slope = (twice.sigmoid() * (-twice).sigmoid() * 4).differentiated { 1 - y() * y() }
+    return v * slope
   }
   static var samples: [Sample] { samples(.tanh) }
 }
@@ -106,8 +115,14 @@ struct Sigmoid: DiagonalDerivative {
   var name: String { "sigmoid" }
   var primitive: Primitive { .sigmoid }
   var residuals: Residuals { [.input0, .outputs] }
-  // σ(−x), not 1 − y, which is nothing where y is nearly 1.
-  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v * (y() * (-x()).sigmoid()) }
+  /// y·(1 − y), where 1 − y is σ(−x), which it does not show where y is nearly 1.
+  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor {
+    let slope = (y() * (-x()).sigmoid()).differentiated {
+      let t = (x() * 0.5).tanh()
+      return (1 - t * t) * 0.25
+    }
+    return v * slope
+  }
   func decomposition(_ operands: [Tensor]) -> [Tensor]? { [1 / ((-operands[0]).exp() + 1)] }
   static var samples: [Sample] { samples(.sigmoid) }
 }
