@@ -14,7 +14,8 @@ extension PrimitiveKind {
     switch self {
     case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
       .erf,
-      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .logicalNot, .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum,
+      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .logicalNot, .add, .subtract, .multiply,
+      .divide, .remainder, .power, .maximum, .minimum,
       .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast:
       resized(Sizes.element.map { [Dim($0)] } + [[61, 67], [331, 302]])
     case .full: types().map { Sample(.full(Full(value: .double(1.5), type: $0)), []) }

@@ -74,8 +74,10 @@ import Testing
   @Test(
     "clipping to a norm, of any size and in any order",
     arguments: [
-      ([1e20, 1e20], [DType.float32, .float32]), ([3e38, 3e38], [.float32, .float32]), ([3e-3, 4e-3], [.float32, .float64]),
-      ([1e20, 1e200], [.float32, .float64]), ([1e300, 1e300], [.float64, .float64]), ([3e-30, 4], [.float64, .float32]),
+      ([1e20, 1e20], [DType.float32, .float32]), ([3e38, 3e38], [.float32, .float32]),
+      ([3e-3, 4e-3], [.float32, .float64]),
+      ([1e20, 1e200], [.float32, .float64]), ([1e300, 1e300], [.float64, .float64]),
+      ([3e-30, 4], [.float64, .float32]),
       ([1e25, 1e25], [.float32, .float64]),
     ])
   func clipping(_ sizes: [Double], _ dtypes: [DType]) {
@@ -94,7 +96,8 @@ import Testing
       #expect(norms[0] == norms[1])
       #expect(clipped[0] == clipped[1])
       let scale = Swift.max(sizes[0], sizes[1])
-      let exact = scale * (2 * (sizes[0] / scale * (sizes[0] / scale) + sizes[1] / scale * (sizes[1] / scale))).squareRoot()
+      let exact =
+        scale * (2 * (sizes[0] / scale * (sizes[0] / scale) + sizes[1] / scale * (sizes[1] / scale))).squareRoot()
       if exact < 3e38 || dtypes.contains(.float64) { #expect(abs(norms[0] / exact - 1) < 1e-6) }
       let factor = Swift.min(1, maximum / (exact + 1e-6))
       for (i, value) in clipped[0].enumerated() {

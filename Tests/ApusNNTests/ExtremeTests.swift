@@ -17,7 +17,9 @@ struct Extremes: Decodable, Sendable {
     case one(Double), several([Double])
     init(from decoder: any Decoder) throws {
       let container = try decoder.singleValueContainer()
-      if let text = try? container.decode(String.self) { self = .one(number(text)) } else {
+      if let text = try? container.decode(String.self) {
+        self = .one(number(text))
+      } else {
         self = .several(try container.decode([String].self).map(number))
       }
     }
