@@ -20,9 +20,11 @@ extension PrimitiveKind {
     case .compare, .select, .cast, .full, .iota, .dimension: .exact
     case .reshape, .permute, .broadcast, .slice, .sliceUpdate, .pad, .reverse, .concatenate: .exact
     case .max, .min, .argMax, .argMin, .gather, .gatherAlong, .maxPool, .maxPoolGather, .randomUniform: .exact
-    case .exp, .expm1, .log1p, .rsqrt, .tanh, .erf, .sigmoid, .power: .rounded(floor: 0)
+    case .exp, .expm1, .log1p, .rsqrt, .tanh, .erf, .sigmoid, .power, .normalCDF, .normalPDF: .rounded(floor: 0)
+    // Far out their condition grows with x².
+    case .silu, .gelu, .tanhGELU: .rounded(floor: 1)
     case .log, .sin, .cos, .remainder, .softmax, .logSoftmax, .randomNormal: .rounded(floor: 1)
-    case .sum, .product, .scatterAdd, .scatterAddAlong, .matmul: .accumulated
+    case .sum, .product, .norm, .scatterAdd, .scatterAddAlong, .matmul: .accumulated
     case .convolution, .convolutionInputGradient, .convolutionWeightGradient: .accumulated
     case .maxPoolGradient, .averagePool, .averagePoolGradient, .batchNorm, .batchNormGradient, .custom: .accumulated
     }

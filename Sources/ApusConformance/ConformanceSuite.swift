@@ -230,7 +230,7 @@ extension PrimitiveKind {
     switch self {
     case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
       .erf,
-      .sigmoid, .relu, .logicalNot:
+      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .logicalNot:
       true
     default: false
     }

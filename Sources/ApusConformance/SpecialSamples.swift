@@ -38,7 +38,7 @@ enum SpecialSamples {
 
   private static let unary: [Primitive] = [
     .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .tanh, .erf, .sigmoid,
-    .relu,
+    .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .norm(Norm(axes: [], keepDims: false)),
     .max(Max(axes: [0], keepDims: false)), .min(Min(axes: [0], keepDims: false)),
     .argMax(ArgMax(axis: 0, keepDims: false)), .argMin(ArgMin(axis: 0, keepDims: false)),
   ]

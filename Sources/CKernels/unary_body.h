@@ -63,7 +63,11 @@
   K(SILU, f64, f64, SLOW, ck_silu(x))             \
   K(GELU_TANH, f64, f64, SLOW, ck_gelu_tanh(x))   \
   K(GELU_ERF, f64, f64, SLOW, ck_gelu_erf(x))     \
-  K(SOFTPLUS, f64, f64, SLOW, ck_softplus(x))
+  K(SOFTPLUS, f64, f64, SLOW, ck_softplus(x))     \
+  K(NORMAL_CDF, f32, f32, MATH, ck_normal_cdff(x)) \
+  K(NORMAL_PDF, f32, f32, MATH, ck_normal_pdff(x)) \
+  K(NORMAL_CDF, f64, f64, SLOW, ck_normal_cdf(x)) \
+  K(NORMAL_PDF, f64, f64, SLOW, ck_normal_pdf(x))
 
 // Two functions a kernel: one for a range, one that callers get, which splits large calls.
 #define CK_UNARY_ENTRY(OP, S, R, COST)                                                     \

@@ -113,7 +113,7 @@ struct Planner {
     case .convolution, .convolutionInputGradient, .convolutionWeightGradient: return !all(.float32)
     case .matmul: return PlanBuilder.lacksKernel(graph.type(node.inputs[0]), graph.type(node.inputs[1]))
     case .maxPool, .maxPoolGradient, .maxPoolGather, .averagePool, .averagePoolGradient, .softmax, .logSoftmax,
-      .batchNorm, .batchNormGradient:
+      .batchNorm, .batchNormGradient, .norm:
       return !all(.float32) && !all(.float64)
     default: return (node.inputs + node.outputs).contains { !graph.type($0).dtype.hasArithmetic }
     }

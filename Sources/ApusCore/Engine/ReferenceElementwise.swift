@@ -27,6 +27,29 @@ enum ReferenceElementwise {
     x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x))
   }
 
+  /// x times a gate that closes faster than x falls.
+  static func gated(_ x: Double, _ gate: Double) -> Double { x == -.infinity ? -0.0 : x * gate }
+
+  /// 2√(2/π)·(x + 0.044715 x³), whose sigmoid stands for Φ(x).
+  static func tanhGELUGate(_ x: Double) -> Double { 1.5957691216057308 * (x + 0.044715 * x * x * x) }
+
+  /// Φ(x) = ½ erfc(t), t = −x/√2, less what the rounding of t makes of it.
+  static func normalCDF(_ x: Double) -> Double {
+    let root = 0.5.squareRoot()
+    let t = -x * root
+    guard t > 0, t < 40 else { return 0.5 * erfc(t) }
+    let lost = (-t).addingProduct(-x, root) + x * 4.8336466567264567e-17
+    return 0.5 * erfc(t) * (1 - lost * (t + (t * t + 4 / Double.pi).squareRoot()))
+  }
+
+  /// e^(−x²/2)/√(2π), less what the rounding of x² makes of it.
+  static func normalPDF(_ x: Double) -> Double {
+    let square = x * x
+    guard square < 1600 else { return x.isNaN ? x : 0 }
+    let lost = (-square).addingProduct(x, x)
+    return exp(-0.5 * square) * (1 - 0.5 * lost) / (2 * Double.pi).squareRoot()
+  }
+
   // MARK: Two operands
 
   static func zip(

@@ -64,6 +64,11 @@ public final class ReferenceEngine: Engine {
     case .erf: return [try Wise.map(x[0], Glibc.erf)]
     case .sigmoid: return [try Wise.map(x[0], Wise.sigmoid)]
     case .relu: return [try Wise.map(x[0], { Wise.maximum($0, 0) }, integer: { Swift.max($0, 0) })]
+    case .silu: return [try Wise.map(x[0]) { Wise.gated($0, Wise.sigmoid($0)) }]
+    case .gelu: return [try Wise.map(x[0]) { Wise.gated($0, Wise.normalCDF($0)) }]
+    case .tanhGELU: return [try Wise.map(x[0]) { Wise.gated($0, Wise.sigmoid(Wise.tanhGELUGate($0))) }]
+    case .normalCDF: return [try Wise.map(x[0], Wise.normalCDF)]
+    case .normalPDF: return [try Wise.map(x[0], Wise.normalPDF)]
     case .logicalNot: return [ReferenceArray(output, integers: x[0].truths.map { $0 ? 0 : 1 })]
 
     // Element-wise, two operands.
@@ -103,6 +108,7 @@ public final class ReferenceEngine: Engine {
     // Reductions.
     case .sum(let d): return [try Reduction.sum(x[0], d.axes, output)]
     case .product(let d): return [try Reduction.product(x[0], d.axes, output)]
+    case .norm(let d): return [try Reduction.norm(x[0], d.axes, output)]
     case .max(let d): return [try Reduction.extreme(x[0], d.axes, output) { x[0].isLarger($0, than: $1) }]
     case .min(let d): return [try Reduction.extreme(x[0], d.axes, output) { x[0].isSmaller($0, than: $1) }]
     case .argMax(let d): return [try Reduction.place(x[0], d.axis, output) { x[0].isLarger($0, than: $1) }]

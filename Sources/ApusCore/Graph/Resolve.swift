@@ -104,7 +104,8 @@ extension Primitive {
       return .randomNormal(d)
     case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
       .erf,
-      .sigmoid, .relu, .logicalNot, .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum,
+      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .norm, .logicalNot, .add, .subtract, .multiply,
+      .divide, .remainder, .power, .maximum, .minimum,
       .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast, .dimension, .permute, .reverse, .concatenate,
       .sum,
       .product, .max, .min, .argMax, .argMin, .gather, .gatherAlong, .matmul, .convolution, .maxPool, .maxPoolGradient,

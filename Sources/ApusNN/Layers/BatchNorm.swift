@@ -90,7 +90,11 @@ public class BatchNormalization: Module, SizeInferring, @unchecked Sendable {
     func set(_ buffer: Buffer, _ next: Tensor) {
       buffer.value = isOpen ? select(count .== 0, buffer.value, next) : next
     }
-    if let momentum {
+    if momentum == 1 {
+      // Not 0 · r + m: r may have been infinite.
+      set(runningMean, mean)
+      set(runningVar, unbiased)
+    } else if let momentum {
       set(runningMean, runningMean.value * (1 - momentum) + mean * momentum)
       set(runningVar, runningVar.value * (1 - momentum) + unbiased * momentum)
     } else {

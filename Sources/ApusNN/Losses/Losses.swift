@@ -34,7 +34,8 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 /// The cross entropy of a yes-or-no target: −y·log σ(x) − (1 − y)·log(1 − σ(x)), averaged
 /// (`binary_cross_entropy_with_logits`, Keras' `BinaryCrossentropy(from_logits=True)`).
 ///
-/// Computed as softplus(x) − x·y, which does not overflow.
+/// Computed as |x|·w + log(1 + e^−|x|), where w is the target's distance from the side that x is on: it neither
+/// overflows nor cancels.
 /// ```swift
 /// binaryCrossEntropyWithLogits(Tensor([0.0]), Tensor([1.0]))    // log 2 = 0.6931
 /// ```
@@ -46,7 +47,10 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor
 {
   elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
-    x.softplus() - x * y
+    // Either branch is smooth beyond its end, so that derivatives of any order are right at 0 too.
+    let isPositive = x .> 0
+    let distance = select(isPositive, x, -x)
+    return distance.weighted(by: select(isPositive, 1 - y, y)) + (-distance).exp().log1p()
   }
 }
 

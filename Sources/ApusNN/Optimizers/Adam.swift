@@ -124,7 +124,9 @@ public struct AdamStep {
 
   func update(_ value: Tensor, _ gradient: Tensor, _ slots: inout [Tensor]) -> Tensor {
     let m = slots[0] * betas.0 + gradient * (1 - betas.0)
-    let v = slots[1] * betas.1 + gradient * gradient * (1 - betas.1)
+    // A square beyond the dtype's range would remain infinite, and the parameter where it is, for ever.
+    let largest = value.dtype == .float64 ? Double.greatestFiniteMagnitude : Double(Float.greatestFiniteMagnitude)
+    let v = (slots[1] * betas.1 + gradient * (1 - betas.1) * gradient).clamped(max: largest)
     slots = [m, v]
     let kept = keep.map { value * $0.value(value.dtype) } ?? value
     let direction = m / (v.sqrt() * scale.value(value.dtype) + epsilon)

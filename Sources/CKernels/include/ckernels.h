@@ -105,6 +105,8 @@ typedef enum ck_op {
   CK_GELU_TANH = 97,  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
   CK_GELU_ERF = 98,   // x/2 (1 + erf(x / sqrt 2))
   CK_SOFTPLUS = 99,   // log(1 + e^x)
+  CK_NORMAL_CDF = 100,  // the standard normal distribution's function
+  CK_NORMAL_PDF = 101,  // its density, e^(-x^2/2) / sqrt(2 pi)
 
   // In fused programs only.
   CK_SELECT = 128,           // sources: condition (bool), a, b
@@ -194,6 +196,10 @@ typedef enum ck_reduction {
 /// x is [outer, length, inner], out is [outer, inner]. Sums and products keep the dtype (integers wrap; not for bool).
 /// An empty axis gives 0, 1, false, true for sum, product, any, all, and CK_BAD_SHAPE for the others.
 int ck_reduce(ck_reduction op, ck_dtype dtype, int64_t outer, int64_t length, int64_t inner, const void *x, void *out);
+
+/// sqrt(sum x^2) over the middle axis of [outer, length, inner]; float32, float64. No square overflows or vanishes on the
+/// way; of nothing it is 0.
+int ck_norm(ck_dtype dtype, int64_t outer, int64_t length, int64_t inner, const void *x, void *out);
 
 /// Softmax (or its logarithm) over the middle axis of [outer, n, inner]; float32, float64. In place is safe.
 int ck_softmax(ck_dtype dtype, bool logarithm, int64_t outer, int64_t n, int64_t inner, const void *x, void *y);

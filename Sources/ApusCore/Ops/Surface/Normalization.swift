@@ -25,7 +25,8 @@ extension Tensor {
         ["the mean", "the variance", "the scale", "the shift"])
       let statistics = ChannelStatistics(self)
       let factor = scale * (variance + epsilon).rsqrt()
-      return self * statistics.spread(factor) + statistics.spread(shift - mean * factor)
+      // The difference first: x·f − mean·f would cancel where the mean is large beside the deviation.
+      return (self - statistics.spread(mean)) * statistics.spread(factor) + statistics.spread(shift)
     }
   }
 
@@ -41,9 +42,11 @@ extension Tensor {
       let x = asReal()
       guard rank > 0 else { throw ApusError(.shape, "a scalar has no axis to normalise over") }
       let size = Shape(dims: [shape.dim(rank - 1)])
-      let centred = x - x.mean(axes: [-1], keepDims: true)
-      let variance = (centred * centred).mean(axes: [-1], keepDims: true)
-      var y = centred * (variance + epsilon).rsqrt()
+      // Normalising undoes a factor, if ε gets its square.
+      let (small, factor) = x.withRoom(axes: [rank - 1])
+      let centred = small - small.mean(axes: [-1], keepDims: true)
+      let deviation = centred.norm(axes: [-1], keepDims: true).dividedByRootOfCount(of: x, axes: [rank - 1])
+      var y = centred * deviation.inverseHypotenuse(epsilon.squareRoot() * factor)
       if let scale {
         try Rules.shape(scale.type, size, "the scale")
         y = y * scale
