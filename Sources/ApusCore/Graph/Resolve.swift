@@ -14,8 +14,24 @@ extension Graph {
         result.nodes[i].operation = .fused(fusion)
       }
       result.nodes[i].subgraphs = try nodes[i].subgraphs.map { try $0.resolved(sizes) }
+      try result.checkSizes(of: result.nodes[i])
     }
     return result
+  }
+
+  /// Asks the type rule again, now that the sizes are known: what a node does with them may be impossible.
+  private func checkSizes(of node: Node) throws {
+    guard let primitive = node.primitive else { return }
+    let operands = node.inputs.map { type($0) }
+    do {
+      let expected = try primitive.definition.infer(operands)
+      let actual = node.outputs.map { type($0) }
+      guard expected == actual else {
+        throw ApusError(.shape, "gives \(expected) with these sizes, where \(actual) was expected")
+      }
+    } catch {
+      throw node.naming(error, operands: operands)
+    }
   }
 }
 

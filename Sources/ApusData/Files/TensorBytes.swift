@@ -12,6 +12,7 @@ enum TensorBytes {
 
   static func bigEndian(_ tensor: Tensor) throws -> [UInt8] {
     let storage = tensor.storage.isContiguous ? tensor.storage : try HostCopy.contiguous(tensor.storage)
+    _ = try storage.plain()
     var bytes = storage.withBytes { [UInt8]($0) }
     swapElements(&bytes, width: tensor.dtype.bitWidth / 8)
     return bytes

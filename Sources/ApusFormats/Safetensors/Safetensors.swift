@@ -84,8 +84,15 @@ public struct SafetensorsFile: Sendable {
   ///   - metadata: free text, kept under `__metadata__`.
   ///   - path: of the file; one that is there is replaced.
   /// - Throws: `ApusError` (file) when it can't be written, (unsupported) for dtypes the format lacks, (argument) for a
-  ///   tensor named `__metadata__` or a header longer than the format allows.
+  ///   tensor named `__metadata__` or without values, or a header longer than the format allows.
   public static func write(_ tensors: StateDictionary, metadata: [String: String] = [:], to path: String) throws {
+    // Before anything is made on the disk.
+    for (name, tensor) in tensors where !tensor.storage.isConcrete {
+      throw ApusError(
+        .argument,
+        "\(quoted(name)) can't be saved: it has no values, as the result of a failed operation or in a trace",
+        operands: [tensor.type])
+    }
     let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
     let prefix = try header.encoded()
     try AtomicReplacement.file(path) { file in
@@ -93,6 +100,7 @@ public struct SafetensorsFile: Sendable {
       for entry in header.entries {
         guard let storage = tensors[entry.name]?.storage else { continue }
         let plain = storage.isContiguous ? storage : try HostCopy.contiguous(storage)
+        _ = try plain.plain()
         try plain.withBytes { try file.write($0.bytes) }
       }
     }
