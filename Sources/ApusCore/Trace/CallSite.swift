@@ -8,8 +8,10 @@ import Synchronization
 final class CallSite: Sendable {
   private let addresses: [UInt]
   private let calls: (any ModuleCallDescription)?
-  /// What an enclosing `checked`, compiled function or `fit` told: where the stack shows no frame of the user's.
+  /// What an enclosing `checked` or compiled function told: where the stack shows no frame of the user's.
   private let enclosing: String?
+  /// What an asynchronous call told, `fit` say: where nothing else is known.
+  private let task: String?
   private let found = Mutex<Found?>(nil)
 
   private struct Found {
@@ -18,10 +20,11 @@ final class CallSite: Sendable {
 
   private static let limit = 48
 
-  private init(_ addresses: [UInt], _ calls: (any ModuleCallDescription)?, _ enclosing: String?) {
+  private init(_ addresses: [UInt], _ calls: (any ModuleCallDescription)?, _ enclosing: String?, task: String?) {
     self.addresses = addresses
     self.calls = calls
     self.enclosing = enclosing
+    self.task = task
   }
 
   /// The place of the call that is running on this thread. The walk over the stack ends at the enclosing call that told
@@ -31,13 +34,16 @@ final class CallSite: Sendable {
     let addresses = [UInt](unsafeUninitializedCapacity: limit) { buffer, count in
       if let start = buffer.baseAddress { count = Int(apus_return_addresses(start, Int32(limit), place?.mark ?? 0)) }
     }
-    return CallSite(addresses, currentCalls, place?.location ?? CallPlace.current)
+    return CallSite(addresses, currentCalls, place?.location, task: CallPlace.current)
   }
+
+  /// The same for an error, which may be read when everything else is gone, and happens in today's task.
+  var held: CallSite { CallSite(addresses, calls?.held, enclosing, task: CallPlace.current ?? task) }
 
   /// The place that the enclosing call told, for what fails outside of any operation.
   static func enclosing(_ place: CallPlace?) -> CallSite? {
-    guard let location = place?.location ?? CallPlace.current else { return nil }
-    return CallSite([], currentCalls, location)
+    if place == nil, CallPlace.current == nil { return nil }
+    return CallSite([], currentCalls, place?.location, task: CallPlace.current)
   }
 
   private static var currentCalls: (any ModuleCallDescription)? {
@@ -53,14 +59,16 @@ final class CallSite: Sendable {
   var location: String? {
     if let found = found.withLock({ $0 }) { return found.location }
     // Not under the lock: a lookup takes long.
-    let location = UserFrame.location(of: addresses) ?? enclosing
+    let location = UserFrame.location(of: addresses) ?? enclosing ?? task
     found.withLock { $0 = Found(location: location) }
     return location
   }
 }
 
-/// Tells the modules that a thread was in. What keeps it need not keep them alive.
+/// Tells the modules that a thread was in, without keeping them alive: a graph that keeps it may be a module's own.
 package protocol ModuleCallDescription: AnyObject, Sendable {
+  /// The same, keeping them alive.
+  var held: any ModuleCallDescription { get }
   /// `encoder.0 (Linear)`; nil outside of every module.
   var text: String? { get }
 }

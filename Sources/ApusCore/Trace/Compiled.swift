@@ -46,7 +46,7 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
         return (output, collect(output))
       }
     } catch let error as ApusError {
-      throw error.from(.enclosing(cache.place))
+      throw error.from(.enclosing(cache.place)).inTask
     }
     guard let output = template as? Output else {
       throw ApusError(.trace, "\(cache.name): the cached result has another type")

@@ -70,7 +70,14 @@ public struct ApusError: Error, Sendable {
   func from(_ site: @autoclosure () -> CallSite?) -> ApusError {
     guard origin == nil, givenLocation == nil else { return self }
     var copy = self
-    copy.origin = site()
+    copy.origin = site()?.held
+    return copy
+  }
+
+  /// The error of a graph that runs, perhaps on another thread, as what the running task knows it.
+  var inTask: ApusError {
+    var copy = self
+    copy.origin = origin?.held
     return copy
   }
 }
@@ -81,8 +88,8 @@ extension ApusError: Hashable {
     guard a.kind == b.kind, a.message == b.message, a.operation == b.operation, a.operands == b.operands else {
       return false
     }
-    let isSamePlace = a.origin != nil && a.origin === b.origin
-    return isSamePlace || a.location == b.location && a.module == b.module
+    if a.origin === b.origin { return a.givenLocation == b.givenLocation && a.givenModule == b.givenModule }
+    return a.location == b.location && a.module == b.module
   }
   public func hash(into hasher: inout Hasher) {
     hasher.combine(kind)

@@ -61,12 +61,22 @@ private final class FailedCalls: ModuleCallDescription, @unchecked Sendable {
   }
   private let calls: [Call]
   private let innermost: AnyClass
+  private let kept: [AnyObject]
 
   init?(_ objects: [AnyObject]) {
     guard let last = objects.last else { return nil }
     calls = objects.map { Call(module: $0) }
     innermost = type(of: last)
+    kept = []
   }
+
+  private init(holding other: FailedCalls) {
+    calls = other.calls
+    innermost = other.innermost
+    kept = calls.compactMap(\.module)
+  }
+
+  var held: any ModuleCallDescription { kept.isEmpty ? FailedCalls(holding: self) : self }
 
   var text: String? {
     let modules = calls.compactMap { $0.module as? any Module }

@@ -127,7 +127,8 @@ import Testing
     Operation("creation") { x, draw in
       [
         Tensor.zeros(draw.shape()), Tensor.full(draw.shape(), 2, dtype: .int8), Tensor.eye(draw.n()),
-        Tensor.iota(draw.shape(), axis: draw.n()), Tensor.arange(draw.n(), draw.n(), step: draw.n()),
+        Tensor.iota(draw.shape(), axis: draw.n()),
+        Tensor.arange(draw.n(), draw.n(), step: [1, -1, 3, .max, .min, 0].randomElement(using: &draw.generator) ?? 1),
         Tensor.linspace(0, 1, count: draw.n()), Tensor([1.0], shape: draw.shape()), Tensor.zeros(Shape(draw.list())),
       ]
     },
