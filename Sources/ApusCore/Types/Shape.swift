@@ -281,7 +281,7 @@ public struct Permutation: Hashable, Codable, Sendable, BitwiseCopyable {
   }
 
   /// The operand's axis that becomes axis `i` of the result.
-  public subscript(i: Int) -> Int { Int(packed >> UInt64(8 * i)) & 0xFF }
+  public subscript(i: Int) -> Int { Int(packed >> UInt64(8 * i) & 0xFF) }
   /// The operand's axes in the result's order.
   public var order: [Int] { (0..<count).map { self[$0] } }
   /// The order that undoes this one.

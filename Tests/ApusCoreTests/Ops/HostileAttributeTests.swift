@@ -8,8 +8,8 @@ import Testing
 @Suite struct HostileAttributeTests {
   private static var numbers: [Any] {
     [
-    Int.max, Int.min, Int.max - 1, Int.min + 1, -1, 0, 1, 7, 1 << 31, 1 << 32, 1 << 40, 1 << 62, UInt64.max, 255, 1.5,
-    -1e300, "x", NSNull(), [Int](),
+      Int.max, Int.min, Int.max - 1, Int.min + 1, -1, 0, 1, 7, 1 << 31, 1 << 32, 1 << 40, 1 << 62, UInt64.max, 255, 1.5,
+      -1e300, "x", NSNull(), [Int](),
     ]
   }
 
@@ -102,6 +102,8 @@ import Testing
         }
         for operands in [operands, empty] {
           guard let types = try? primitive.definition.infer(operands.map(\.type)) else { continue }
+          // What a machine may just hold would only take its memory, and everybody's time.
+          if types.contains(where: { (1 << 20..<1 << 40).contains($0.shape.elementCount) }) { continue }
           for engine in [Engines.embedded, ReferenceEngine.shared] as [any Engine] {
             let results = try? withEngine(engine) { try apply(primitive, operands) }
             if let results { #expect(results.map(\.type) == types, "\(primitive)") }
