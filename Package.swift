@@ -21,10 +21,10 @@ let package = Package(
   targets: [
     // Leaf C: memory and thread context, vector kernels, shims around system libraries, built-in data.
     c("CApus"),
-    c("COpenMP", links: ["dl"]),
+    c("COpenMP", links: ["dl"], dependencies: ["CApus"]),
     c("CKernels", links: ["m"], dependencies: ["COpenMP"]),
-    c("COneDNN", links: ["dl"], dependencies: ["COpenMP"]),
-    c("CBLAS", links: ["dl"], dependencies: ["COpenMP"]),
+    c("COneDNN", links: ["dl"], dependencies: ["CApus", "COpenMP"]),
+    c("CBLAS", links: ["dl"], dependencies: ["CApus", "COpenMP"]),
     c("CPNG", links: ["png"]),
     c("CZlib", links: ["z"]),
     c("CRows"),

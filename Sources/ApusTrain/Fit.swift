@@ -18,6 +18,8 @@ extension Trainer {
   ///   - epochs: passes over the data, 0 or more.
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
   ///   - callbacks: what else happens; they are asked in their order.
+  ///   - file: the caller's file, named by an error where the failing line itself can't be found.
+  ///   - line: the caller's line, named with the file.
   /// - Returns: the records of all epochs so far.
   /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train or validate
   ///   on, `epochs` is negative, the trainer is training or evaluating already or a resumed run had other data;
@@ -25,7 +27,8 @@ extension Trainer {
   ///   what it learned.
   @discardableResult
   public func fit(
-    _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = []
+    _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = [],
+    file: StaticString = #fileID, line: UInt = #line
   ) async throws -> History {
     guard epochs >= 0 else { throw ApusError(.argument, "training for \(epochs) epochs: 0 or more fit") }
     guard train.count > 0 || epochs == 0 else {
@@ -34,9 +37,11 @@ extension Trainer {
     guard validation?.count != 0 else {
       throw ApusError(.argument, "there is nothing to validate on: the dataset is empty")
     }
-    return try await occupied("a fit", nests: false) {
-      let endEpoch = try begin(epochs)
-      return try await run(train, endEpoch, validation, callbacks)
+    return try await CallPlace.telling(file, line) {
+      try await occupied("a fit", nests: false) {
+        let endEpoch = try begin(epochs)
+        return try await run(train, endEpoch, validation, callbacks)
+      }
     }
   }
 

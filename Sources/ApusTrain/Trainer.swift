@@ -130,8 +130,12 @@ public final class Trainer: Sendable {
   /// - Returns: the values under `loss` and the metrics' names.
   /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none or the trainer is at
   ///   work already, or what reading the data throws.
-  public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
-    try await occupied("an evaluation") { try await measure(dataset) }
+  public func evaluate(
+    _ dataset: Dataset, file: StaticString = #fileID, line: UInt = #line
+  ) async throws -> [String: Double] {
+    try await CallPlace.telling(file, line) {
+      try await occupied("an evaluation") { try await measure(dataset) }
+    }
   }
 
   func measure(_ dataset: Dataset) async throws -> [String: Double] {
@@ -202,12 +206,14 @@ public final class Trainer: Sendable {
   /// - Returns: [N, …], what the model gives: logits where it was trained on them.
   /// - Throws: `ApusError` when the input does not fit the model, (argument) when the trainer is at work already,
   ///   unless a callback of that training asks.
-  public func predict(_ inputs: Tensor) throws -> Tensor {
-    try occupied("a prediction") {
-      let modes = model.modes
-      defer { modes.restore() }
-      model.eval()
-      return try forward(inputs, nil)[0]
+  public func predict(_ inputs: Tensor, file: StaticString = #fileID, line: UInt = #line) throws -> Tensor {
+    try CallPlace.telling(file, line) {
+      try occupied("a prediction") {
+        let modes = model.modes
+        defer { modes.restore() }
+        model.eval()
+        return try forward(inputs, nil)[0]
+      }
     }
   }
 
@@ -216,15 +222,19 @@ public final class Trainer: Sendable {
   /// - Returns: [examples, …].
   /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) when the trainer is at
   ///   work already, or what reading the data throws.
-  public func predict(_ dataset: Dataset) async throws -> Tensor {
-    try await occupied("a prediction") {
-      let modes = model.modes
-      defer { modes.restore() }
-      model.eval()
-      var outputs: [Tensor] = []
-      for try await batch in dataset.epoch(0) { outputs.append(try forward(batch.inputs, nil)[0]) }
-      guard !outputs.isEmpty else { throw ApusError(.argument, "there is nothing to predict: the dataset is empty") }
-      return concatenate(outputs, axis: 0)
+  public func predict(
+    _ dataset: Dataset, file: StaticString = #fileID, line: UInt = #line
+  ) async throws -> Tensor {
+    try await CallPlace.telling(file, line) {
+      try await occupied("a prediction") {
+        let modes = model.modes
+        defer { modes.restore() }
+        model.eval()
+        var outputs: [Tensor] = []
+        for try await batch in dataset.epoch(0) { outputs.append(try forward(batch.inputs, nil)[0]) }
+        guard !outputs.isEmpty else { throw ApusError(.argument, "there is nothing to predict: the dataset is empty") }
+        return concatenate(outputs, axis: 0)
+      }
     }
   }
 

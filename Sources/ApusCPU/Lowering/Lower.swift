@@ -19,7 +19,9 @@ extension PlanBuilder {
   func lower(_ primitive: Primitive, _ inputs: [Int], _ outputs: [Int]) throws {
     // What memory can't hold is refused before its sizes are multiplied.
     for output in outputs { _ = try type(output).byteCount() }
-    if outputs.allSatisfy({ isEmpty($0) }) {
+    // Of what may fail, the operands are still to be looked at.
+    let isLookedAt = primitive.canFail && !inputs.allSatisfy { isEmpty($0) }
+    if outputs.allSatisfy({ isEmpty($0) }), !isLookedAt {
       for output in outputs { _ = try define(output) }
       return
     }

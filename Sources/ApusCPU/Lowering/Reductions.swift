@@ -8,20 +8,9 @@ struct AxisRun: Sendable {
   var inner: Int
 
   init(_ shape: Shape, _ axes: Range<Int>) {
-    // The sizes around a 0 may be anything: together they are no elements, alone they could overflow.
-    func product(_ sizes: Swift.Slice<Shape>) -> Int {
-      sizes.contains(0) ? 0 : sizes.reduce(1) { $0.multipliedSaturating($1) }
-    }
-    outer = product(shape[..<axes.lowerBound])
-    length = product(shape[axes])
-    inner = product(shape[axes.upperBound...])
-  }
-}
-
-extension Int {
-  fileprivate func multipliedSaturating(_ other: Int) -> Int {
-    let (product, overflow) = multipliedReportingOverflow(by: other)
-    return overflow ? .max : product
+    outer = Sizes.product(shape[..<axes.lowerBound])
+    length = Sizes.product(shape[axes])
+    inner = Sizes.product(shape[axes.upperBound...])
   }
 }
 

@@ -112,19 +112,23 @@ public struct GradientTape: Sendable {
 /// - Parameters:
 ///   - x: the point.
 ///   - tangent: the direction, of `x`'s dtype and shape.
+///   - file: the caller's file, named by an error where the failing line itself can't be found.
+///   - line: the caller's line, named with the file.
 ///   - f: the function; its result may have any shape.
 /// - Returns: f(x), and its derivative along the tangent: J·tangent, of f(x)'s shape.
 /// - Throws: ``ApusError`` when an operation fails or shapes don't fit; what `f` throws.
-public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) throws -> (
-  value: Tensor, tangent: Tensor
-) {
+public func jvp(
+  at x: Tensor, tangent: Tensor, file: StaticString = #fileID, line: UInt = #line, _ f: (Tensor) throws -> Tensor
+) throws -> (value: Tensor, tangent: Tensor) {
   guard x.type == tangent.type else {
     throw ApusError(
       .shape, "the tangent must be of the point's type", operation: "jvp", operands: [x.type, tangent.type])
   }
   // Recorded as for `backward`, so that the graph shows where `f` cuts gradients.
-  let captured = try CapturedGraph.capture(name: "jvp", [x.type], requiresGradient: [x.dtype.isFloatingPoint]) {
-    inputs in
+  let place = CallPlace(file, line, mark: 0)
+  let captured = try CapturedGraph.capture(
+    name: "jvp", [x.type], requiresGradient: [x.dtype.isFloatingPoint], place: place
+  ) { inputs in
     try ExecutionContext.with({ $0.gradientEnabled = true }) { [try f(inputs[0])] }
   }
   typealias Dual = (value: Tensor, tangent: Tensor?)
@@ -133,7 +137,7 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
   // The rules are written in operators, which trap outside `checked`.
   let results = try checked {
     try captured.graph.evaluate(duals, constant: { ($0, nil) }) { primitive, operands, node -> [Dual] in
-      let outputs = try Dispatch.tryRun(primitive, operands.map(\.value))
+      let outputs = try node.running { try Dispatch.tryRun(primitive, operands.map(\.value)) }
       guard !node.isDetached, operands.contains(where: { $0.tangent != nil }) else { return outputs.map { ($0, nil) } }
       let context = JVPContext(inputs: operands.map(\.value), outputs: outputs, tangents: operands.map(\.tangent))
       let tangents = primitive.definition.jvp(context)
@@ -153,8 +157,10 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
 /// ```
 /// - Returns: the mapped function. It throws ``ApusError``: (shape) for an operand without a leading axis, (argument)
 ///   when `f` writes state; and what `f` throws.
-public func vectorized(_ f: @escaping @Sendable (Tensor) throws -> Tensor) -> @Sendable (Tensor) throws -> Tensor {
-  let mapped = vectorized { (inputs: [Tensor]) in [try f(inputs[0])] }
+public func vectorized(
+  file: StaticString = #fileID, line: UInt = #line, _ f: @escaping @Sendable (Tensor) throws -> Tensor
+) -> @Sendable (Tensor) throws -> Tensor {
+  let mapped = vectorized(file: file, line: line) { (inputs: [Tensor]) in [try f(inputs[0])] }
   return { x in try mapped([x])[0] }
 }
 
@@ -162,9 +168,9 @@ public func vectorized(_ f: @escaping @Sendable (Tensor) throws -> Tensor) -> @S
 /// - Returns: the mapped function. It throws ``ApusError``: (shape) unless both have the same leading size, (argument)
 ///   when `f` writes state; and what `f` throws.
 public func vectorized(
-  _ f: @escaping @Sendable (Tensor, Tensor) throws -> Tensor
+  file: StaticString = #fileID, line: UInt = #line, _ f: @escaping @Sendable (Tensor, Tensor) throws -> Tensor
 ) -> @Sendable (Tensor, Tensor) throws -> Tensor {
-  let mapped = vectorized { (inputs: [Tensor]) in [try f(inputs[0], inputs[1])] }
+  let mapped = vectorized(file: file, line: line) { (inputs: [Tensor]) in [try f(inputs[0], inputs[1])] }
   return { x, y in try mapped([x, y])[0] }
 }
 
@@ -172,7 +178,7 @@ public func vectorized(
 /// - Returns: the mapped function. It throws ``ApusError``: (shape) unless all have the same leading size, (argument)
 ///   when `f` writes state; and what `f` throws.
 public func vectorized(
-  _ f: @escaping @Sendable ([Tensor]) throws -> [Tensor]
+  file: StaticString = #fileID, line: UInt = #line, _ f: @escaping @Sendable ([Tensor]) throws -> [Tensor]
 ) -> @Sendable ([Tensor]) throws -> [Tensor] {
   { inputs in
     guard let size = inputs.first?.shape.first.map({ _ in inputs[0].shape.dim(0) }) else {
@@ -186,7 +192,8 @@ public func vectorized(
     }
     let types = inputs.map { $0.type.with(shape: $0.shape.dropping(0)) }
     let captured = try CapturedGraph.capture(
-      name: "vectorized", types, requiresGradient: inputs.map(\.requiresGradient), f)
+      name: "vectorized", types, requiresGradient: inputs.map(\.requiresGradient),
+      place: CallPlace(file, line, mark: 0), f)
     guard captured.written.isEmpty, captured.writtenGradients.isEmpty else {
       throw ApusError(
         .argument, "the mapped function writes state, which has no meaning for each example", operation: "vectorized")
@@ -197,7 +204,7 @@ public func vectorized(
       try captured.graph.evaluate(operands, constant: { ($0, false) }) {
         primitive, operands, node -> [Mapped] in
         guard operands.contains(where: \.isBatched) else {
-          return try Dispatch.tryRun(primitive, operands.map(\.tensor)).map { ($0, false) }
+          return try node.running { try Dispatch.tryRun(primitive, operands.map(\.tensor)) }.map { ($0, false) }
         }
         let context = BatchContext(inputs: operands.map(\.tensor), isBatched: operands.map(\.isBatched), size: size)
         // A rule may hand its operand on, with the place on the tape that it has.

@@ -8,6 +8,13 @@ final class Node: @unchecked Sendable {
   struct Edge {
     var node: Node?
     var index: Int32 = 0
+
+    init() {}
+    @inline(__always)
+    init(_ operand: Tensor) {
+      node = operand.node?.onTape
+      index = operand.outputIndex
+    }
   }
 
   /// What the pullback reads.
@@ -46,6 +53,12 @@ final class Node: @unchecked Sendable {
   let edgeCount: Int
   /// Where a leaf's gradient goes; nil for recorded operations.
   let leaf: GradientSlot?
+  /// Of a leaf that tensors hold: the node that tapes refer to in its place.
+  ///
+  /// A gradient that was itself recorded (`createGraph`) lies in the slot and holds its tape, which leads back to the
+  /// leaf. So tapes do not hold what keeps the slot open: when the last tensor with this node goes, the slot is closed
+  /// and lets its gradient go.
+  private let taped: Node?
   /// Edges are written at creation and in `deinit` only, when nobody else can look: dynamic exclusivity checks would be
   /// a sixth of a scalar's backward.
   @exclusivity(unchecked) private var edge0 = Edge()
@@ -56,12 +69,27 @@ final class Node: @unchecked Sendable {
 
   /// A leaf. Its gradient is collected in `slot`, or in one of its own.
   init(leaf slot: GradientSlot?) {
+    let slot = slot ?? GradientSlot()
     primitive = .negate
     depth = 0
     edgeCount = 0
-    leaf = slot ?? GradientSlot()
+    leaf = slot
+    taped = Node(tapeLeaf: slot)
     saved = Mutex(Saved())
   }
+
+  private init(tapeLeaf slot: GradientSlot) {
+    primitive = .negate
+    depth = 0
+    edgeCount = 0
+    leaf = slot
+    taped = nil
+    saved = Mutex(Saved())
+  }
+
+  /// The node that edges refer to.
+  @inline(__always)
+  var onTape: Node { taped ?? self }
 
   init(_ primitive: Primitive, edges: (Edge, Edge, Edge), more: [Edge] = [], count: Int, saved: consuming Saved) {
     self.primitive = primitive
@@ -71,6 +99,7 @@ final class Node: @unchecked Sendable {
     moreEdges = more
     edgeCount = count
     leaf = nil
+    taped = nil
     var deepest = Swift.max(edges.0.node?.depth ?? 0, edges.1.node?.depth ?? 0, edges.2.node?.depth ?? 0)
     for edge in more { deepest = Swift.max(deepest, edge.node?.depth ?? 0) }
     depth = deepest + 1
@@ -101,6 +130,7 @@ final class Node: @unchecked Sendable {
   func release() { saved.withLock { $0 = Saved(isReleased: true) } }
 
   deinit {
+    if taped != nil { leaf?.close() }
     guard edge0.node != nil || edge1.node != nil || edge2.node != nil || !moreEdges.isEmpty else { return }
     var pending: [Node] = []
     takeLastReferences(into: &pending)
@@ -124,7 +154,12 @@ final class Node: @unchecked Sendable {
 
 /// Where a leaf's gradient accumulates.
 final class GradientSlot: Sendable {
-  private let value = Mutex<Tensor?>(nil)
+  private struct State {
+    var value: Tensor?
+    /// Nobody can ask for the gradient any more.
+    var isClosed = false
+  }
+  private let state = Mutex(State())
 
   /// The accumulated gradient; inside a trace, the trace's own.
   var gradient: Tensor? {
@@ -140,8 +175,28 @@ final class GradientSlot: Sendable {
 
   /// What is kept outside traces.
   var stored: Tensor? {
-    get { value.withLock { $0 } }
-    set { value.withLock { $0 = newValue } }
+    get { state.withLock { $0.value } }
+    set { replace { _ in newValue } }
+  }
+
+  /// Lets the gradient go, and takes no other.
+  fileprivate func close() {
+    let last = state.withLock { state in
+      defer { state = State(isClosed: true) }
+      return state.value
+    }
+    // With it may go a tape, and other slots: not under the lock.
+    withExtendedLifetime(last) {}
+  }
+
+  private func replace(_ next: (Tensor?) -> Tensor?) {
+    let earlier = state.withLock { state in
+      let earlier = state.value
+      // A leaf's own values as a gradient must not keep that leaf's slot open.
+      if !state.isClosed { state.value = next(earlier).map(\.onTape) }
+      return earlier
+    }
+    withExtendedLifetime(earlier) {}
   }
 
   func accumulate(_ gradient: Tensor) {
@@ -150,7 +205,12 @@ final class GradientSlot: Sendable {
     if ExecutionContext.current?.trace != nil {
       self.gradient = self.gradient.map { $0 + gradient } ?? gradient
     } else {
-      value.withLock { $0 = $0.map { $0 + gradient } ?? gradient }
+      replace { $0.map { $0 + gradient } ?? gradient }
     }
   }
+}
+
+extension Tensor {
+  /// The same with the node that tapes refer to.
+  fileprivate var onTape: Tensor { node.map { Tensor(storage, node: $0.onTape, outputIndex: outputIndex) } ?? self }
 }

@@ -7,6 +7,8 @@ import CApus
 final class ExecutionContext {
   var trace: Trace?
   var recorder: ErrorRecorder?
+  /// The innermost call of the user's that told its place in the source.
+  var place: CallPlace?
   var gradientEnabled = true
   /// How many `gradient(at:)` and tapes are open: inside one, derivatives are themselves recorded.
   var gradientLevel = 0
@@ -17,6 +19,7 @@ final class ExecutionContext {
     guard let other else { return }
     trace = other.trace
     recorder = other.recorder
+    place = other.place
     gradientEnabled = other.gradientEnabled
     gradientLevel = other.gradientLevel
     engine = other.engine

@@ -28,7 +28,17 @@ public final class ReferenceEngine: Engine {
       return try withEngine(self) { try custom.evaluate(inputs.map { Tensor($0) }) }.map(\.storage)
     }
     // What memory can't hold is refused before anything is read.
-    for type in outputs { _ = try Storage(type) }
+    let empty = try outputs.map { try Storage($0) }
+    for input in inputs {
+      _ = try input.plain()
+      // A view may have more elements than memory.
+      if let error = Sizes.refusal(input.shape.elementCount, ofBytes: 16, "an operand's number of elements") {
+        throw error
+      }
+    }
+    // Of what may fail, the operands are still to be looked at.
+    let isLookedAt = primitive.canFail && !inputs.allSatisfy { $0.shape.elementCount == 0 }
+    if !isLookedAt, outputs.allSatisfy({ $0.shape.elementCount == 0 }) { return empty }
     let results = try evaluate(primitive, inputs.map { ReferenceArray($0) }, outputs)
     precondition(results.count == outputs.count, "\(primitive.name) gave \(results.count) results")
     return try zip(results, outputs).map { try ReferenceArray($1, $0.elements).stored() }

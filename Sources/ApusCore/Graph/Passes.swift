@@ -7,7 +7,8 @@ public protocol Pass: Sendable {
   func run(_ graph: Graph) throws -> Graph
 }
 
-/// Drops nodes and constants whose values nothing reads. Inputs and outputs stay.
+/// Drops nodes and constants whose values nothing reads. Inputs and outputs stay, and so do nodes that may fail
+/// (``PrimitiveDefinition/canFail``): an index out of range is an error whether or not anybody reads what it names.
 public struct DeadCodeElimination: Pass {
   public let name = "dead-code"
   /// The pass has no options.
@@ -19,13 +20,23 @@ public struct DeadCodeElimination: Pass {
     for port in graph.outputs { isLive[port.value.index] = true }
     var result = graph
     result.nodes.removeAll()
-    for node in graph.nodes.reversed() where node.outputs.contains(where: { isLive[$0.index] }) {
+    for node in graph.nodes.reversed() where node.canFail || node.outputs.contains(where: { isLive[$0.index] }) {
       for id in node.inputs { isLive[id.index] = true }
       result.nodes.append(node)
     }
     result.nodes.reverse()
     result.constants = graph.constants.filter { isLive[$0.key.index] }
     return result
+  }
+}
+
+extension Graph.Node {
+  /// Whether it may fail when the graph runs.
+  package var canFail: Bool {
+    switch operation {
+    case .primitive(let primitive): primitive.canFail
+    case .fused(let fusion): fusion.body.nodes.contains { $0.canFail }
+    }
   }
 }
 
@@ -87,9 +98,14 @@ public struct ConstantFolding: Pass {
         result.nodes.append(node)
         continue
       }
-      // Not on the current engine, which may be asking for this in order to run just such a node.
-      let values = try withEngine(Engines.embedded) {
-        try withoutGradients { try Dispatch.tryRun(primitive, operands) }
+      let values: [Tensor]
+      do {
+        // Not on the current engine, which may be asking for this in order to run just such a node.
+        values = try withEngine(Engines.embedded) {
+          try withoutGradients { try Dispatch.tryRun(primitive, operands) }
+        }
+      } catch {
+        throw node.naming(error, operands: operands.map(\.type))
       }
       for (id, value) in zip(node.outputs, values) { result.constants[id] = value }
     }

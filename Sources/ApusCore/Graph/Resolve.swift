@@ -24,9 +24,13 @@ extension Graph {
     guard let primitive = node.primitive else { return }
     let operands = node.inputs.map { type($0) }
     do {
-      _ = try primitive.definition.infer(operands)
-    } catch let error as ApusError {
-      throw error.at(primitive.name, operands)
+      let expected = try primitive.definition.infer(operands)
+      let actual = node.outputs.map { type($0) }
+      guard expected == actual else {
+        throw ApusError(.shape, "gives \(expected) with these sizes, where \(actual) was expected")
+      }
+    } catch {
+      throw node.naming(error, operands: operands)
     }
   }
 }

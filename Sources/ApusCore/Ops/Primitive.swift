@@ -192,4 +192,7 @@ public enum Primitive: Hashable, Sendable {
 
   /// The definition's name, `matmul`.
   public var name: String { definition.name }
+
+  /// Whether values decide that it fails: see ``PrimitiveDefinition/canFail``.
+  public var canFail: Bool { definition.canFail }
 }

@@ -307,9 +307,12 @@ extension Tensor {
     let whole = plain.contiguous()
     // The cast itself may have failed: at the operation limit of a `checked` block.
     guard whole.storage.isConcrete else { return nothing() }
-    let count = whole.elementCount
-    return withExtendedLifetime(whole) {
-      Array(UnsafeBufferPointer(start: UnsafePointer(whole.storage.pointer(as: S.self)), count: count))
+    do {
+      _ = try whole.storage.plain()
+      return whole.storage.withBytes { Array($0.bindMemory(to: S.self)) }
+    } catch {
+      Dispatch.report(error)
+      return nothing()
     }
   }
 
@@ -378,7 +381,8 @@ public enum HostCopy {
     }
     let result = try Storage(source.type)
     let width = source.dtype.stride
-    let from = source.plainAddress
+    let from = try source.plain()
+    if source.shape.contains(0) { return result }
     let to = result.plainAddress
     var position = 0
     func copy(_ axis: Int, _ offset: Int) {

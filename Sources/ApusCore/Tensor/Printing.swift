@@ -5,6 +5,8 @@ extension Tensor: CustomStringConvertible, CustomDebugStringConvertible {
     if isSymbolic { return "symbolic \(type)" }
     if isPoisoned { return "failed \(type)" }
     guard dtype.hasArithmetic || dtype.isFloatingPoint || dtype.isInteger else { return "\(type)" }
+    // Without elements, some size may be beyond all counting.
+    if shape.contains(0) { return "[]" }
     return TensorPrinter(self).text
   }
 
@@ -40,9 +42,13 @@ private struct TensorPrinter {
     }
     // Only what is shown is read and formatted.
     var part = tensor.detached()
-    for (axis, positions) in shown.enumerated() where positions.contains(nil) {
-      let indices = Tensor(positions.compactMap { $0 })
-      part = outsideTrace { part.gathered(indices, axis: axis) }
+    for axis in shown.indices where shown[axis].contains(nil) {
+      let size = shape[axis]
+      part = outsideTrace {
+        concatenate(
+          [part.sliced(axis: axis, 0, Dim(Self.edge)), part.sliced(axis: axis, Dim(size - Self.edge), Dim(size))],
+          axis: axis)
+      }
     }
     var stride = 1
     var steps = [Int](repeating: 0, count: shape.count)
@@ -56,7 +62,6 @@ private struct TensorPrinter {
 
   var text: String {
     if shape.isEmpty { return cells[0].trimmed }
-    if shape.contains(0) { return "[]" }
     return layOut(axis: 0, offset: 0, indent: " ")
   }
 

@@ -5,6 +5,8 @@ public final class CompiledCache: @unchecked Sendable {
   /// The function's name, shown in errors, logs and graphs.
   public let name: String
   let specs: [Shape?]
+  /// Where the function was made.
+  let place: CallPlace?
   /// Runs the body eagerly instead, for debugging: prints, anomaly mode and breakpoints see every operation.
   public var runsEagerly: Bool {
     get { eager.load(ordering: .relaxed) }
@@ -65,9 +67,10 @@ public final class CompiledCache: @unchecked Sendable {
     }
   }
 
-  init(name: String, specs: [Shape?]) {
+  init(name: String, specs: [Shape?], place: CallPlace?) {
     self.name = name
     self.specs = specs
+    self.place = place
   }
 
   /// How often the function has been traced.
@@ -132,7 +135,7 @@ public final class CompiledCache: @unchecked Sendable {
     var template: Any = ()
     var differentiable: [Bool] = []
     let captured = try CapturedGraph.capture(
-      name: name, types, requiresGradient: tensors.map(\.requiresGradient), sizes: sizes
+      name: name, types, requiresGradient: tensors.map(\.requiresGradient), sizes: sizes, place: place
     ) { inputs in
       let (output, tensors) = try body(inputs)
       template = output

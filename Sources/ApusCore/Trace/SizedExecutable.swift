@@ -84,8 +84,8 @@ public final class InterpretedExecutable: Executable {
           results =
             try ViewRules.view(primitive, operands.map { Tensor($0) }, types)
             ?? engine.execute(primitive, operands, outputs: types)
-        } catch let error as ApusError {
-          throw error.at(primitive.name, operands.map(\.type))
+        } catch {
+          throw node.naming(error, operands: operands.map(\.type))
         }
       case .fused(let fusion):
         results = try InterpretedExecutable(fusion.body, engine: engine).run(operands)

@@ -1,3 +1,4 @@
+import CApus
 import Synchronization
 
 /// A graph under construction: the operations a function performs on symbolic tensors.
@@ -34,7 +35,7 @@ final class Trace: @unchecked Sendable {
 
     init(_ tensor: Tensor) {
       storage = ObjectIdentifier(tensor.storage)
-      node = tensor.node.map { ObjectIdentifier($0) }
+      node = tensor.node.map { ObjectIdentifier($0.onTape) }
       outputIndex = tensor.outputIndex
     }
   }
@@ -77,7 +78,8 @@ final class Trace: @unchecked Sendable {
   func record(_ primitive: Primitive, _ operands: [Tensor], _ types: [TensorType]) throws -> [Storage] {
     let ids = try operands.map(value)
     let isDetached = !ExecutionContext.recordsGradients && operands.contains { $0.node != nil }
-    return graph.append(primitive, ids, types, scope: scopes.last ?? "", isDetached: isDetached).map { id in
+    let site = primitive.canFail ? CallSite.here() : nil
+    return graph.append(primitive, ids, types, scope: scopes.last ?? "", isDetached: isDetached, site: site).map { id in
       Storage(graph.type(id), valueless: .symbolic(SymbolicValue(trace: self, id: id)))
     }
   }
@@ -300,7 +302,7 @@ extension CapturedGraph {
   /// Traces `body` on symbolic inputs of the given types.
   static func capture(
     name: String, _ types: [TensorType], names: [String]? = nil, requiresGradient: [Bool] = [],
-    sizes: [String: Int] = [:], _ body: ([Tensor]) throws -> [Tensor]
+    sizes: [String: Int] = [:], place: CallPlace? = nil, _ body: ([Tensor]) throws -> [Tensor]
   ) throws -> CapturedGraph {
     let context = ExecutionContext.current
     let trace = Trace(name: name, sizes: sizes, parent: context?.trace)
@@ -309,18 +311,14 @@ extension CapturedGraph {
       trace.addInput(
         names?[i] ?? "input.\(i)", type, requiresGradient: i < requiresGradient.count && requiresGradient[i])
     }
-    let recorder = ErrorRecorder(operationLimit: 10_000_000, location: name)
+    let recorder = ErrorRecorder(operationLimit: 10_000_000)
+    let here = place?.marked(apus_stack_mark())
     return try ExecutionContext.with({
       $0.trace = trace
       $0.recorder = recorder
+      $0.place = here ?? $0.place
     }) {
-      let outputs: [Tensor]
-      do {
-        outputs = try body(inputs)
-      } catch {
-        throw recorder.first ?? error
-      }
-      if let error = recorder.first { throw error }
+      let outputs = try recorder.run { try body(inputs) }
       return try trace.finish(outputs.enumerated().map { ("output.\($0)", $1) })
     }
   }

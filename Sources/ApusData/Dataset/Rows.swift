@@ -40,6 +40,7 @@ enum Rows {
     // Rows of four-bit elements may share a byte: the engine takes those.
     guard rowBits % 8 == 0 else { return try computed { tensor.gathered(Tensor(positions), axis: 0) } }
     let result = try Storage(TensorType(tensor.dtype, Shape([positions.count] + tensor.shape.dropFirst())))
+    _ = try tensor.storage.plain()
     let isDone = tensor.storage.withBytes { source in
       apus_gather_rows(
         result.plainAddress, source.baseAddress, rowBits / 8, rows, positions, positions.count)

@@ -14,6 +14,7 @@ enum TensorBytes {
 
   static func bigEndian(_ tensor: Tensor) throws -> [UInt8] {
     let storage = tensor.storage.isContiguous ? tensor.storage : try HostCopy.contiguous(tensor.storage)
+    _ = try storage.plain()
     var bytes = storage.withBytes { [UInt8]($0) }
     let width = tensor.dtype.bitWidth / 8
     if width > 1, 1.littleEndian == 1 { apus_swap_elements(&bytes, bytes.count / width, width) }

@@ -96,9 +96,11 @@ public struct SafetensorsFile: Sendable {
   ///   - metadata: free text, kept under `__metadata__`.
   ///   - path: of the file; one that is there is replaced.
   /// - Throws: `ApusError` (file) when it can't be written, (unsupported) for dtypes the format lacks, (argument) for a
-  ///   tensor named `__metadata__`, more than 65,536 entries of metadata, or a header longer than the format allows.
+  ///   tensor named `__metadata__` or without values, more than 65,536 entries of metadata, or a header longer than the
+  ///   format allows.
   public static func write(_ tensors: StateDictionary, metadata: NamedValues<String> = [:], to path: String) throws {
-    let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
+    // Before anything is made on the disk.
+    let header = try header(of: tensors, metadata)
     let prefix = try header.encoded()
     try AtomicReplacement.file(path) { try write(header, prefix, tensors, to: $0) }
   }
@@ -108,8 +110,20 @@ public struct SafetensorsFile: Sendable {
   package static func write(
     _ tensors: StateDictionary, metadata: NamedValues<String> = [:], to file: OutputFile
   ) throws {
-    let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
+    let header = try header(of: tensors, metadata)
     try write(header, header.encoded(), tensors, to: file)
+  }
+
+  private static func header(
+    of tensors: StateDictionary, _ metadata: NamedValues<String>
+  ) throws -> SafetensorsHeader {
+    for (name, tensor) in tensors where !tensor.storage.isConcrete {
+      throw ApusError(
+        .argument,
+        "\(quoted(name)) can't be saved: it has no values, as the result of a failed operation or in a trace",
+        operands: [tensor.type])
+    }
+    return try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
   }
 
   private static func write(
@@ -119,6 +133,7 @@ public struct SafetensorsFile: Sendable {
     for entry in header.entries {
       guard let storage = tensors[entry.name]?.storage else { continue }
       let plain = storage.isContiguous ? storage : try HostCopy.contiguous(storage)
+      _ = try plain.plain()
       try plain.withBytes { try file.write($0.bytes) }
     }
   }

@@ -115,7 +115,9 @@ public struct Loss: Sendable {
   }
 
   /// The loss of predictions and targets.
-  public func callAsFunction(_ predictions: Tensor, _ targets: Tensor) -> Tensor { function(predictions, targets) }
+  public func callAsFunction(_ predictions: Tensor, _ targets: Tensor) -> Tensor {
+    withScope(name) { function(predictions, targets) }
+  }
 
   /// ``crossEntropy(_:_:labelSmoothing:ignoreIndex:reduction:)`` of logits [N, C, …] and class numbers [N, …] or
   /// probabilities [N, C, …], averaged (PyTorch's `CrossEntropyLoss`).

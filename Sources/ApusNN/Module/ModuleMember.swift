@@ -156,7 +156,7 @@ extension Module {
 
   /// Number of elements of all parameters. Parameters whose size is still to be inferred count 0.
   public var parameterCount: Int {
-    parameters.reduce(0) { $0 + ($1.isInitialized ? $1.value.elementCount : 0) }
+    Sizes.sum(parameters.map { $0.isInitialized ? $0.value.elementCount : 0 })
   }
 
   /// Forgets the gradients of all parameters.

@@ -109,7 +109,8 @@ public struct Product: Reduction, Elementary {
 
   /// Along the last axis, by halving: neighbours are multiplied, the pairs' own others found, and spread back.
   private static func exclusive(_ x: Tensor, _ count: Int) -> Tensor {
-    if count <= 1 { return Tensor.onesLike(x) }
+    // Without elements, `count` may be any size.
+    if count <= 1 || x.shape.contains(0) { return Tensor.onesLike(x) }
     let axis = x.rank - 1
     let even = count % 2 == 0 ? x : concatenate([x, Tensor.onesLike(x.sliced(axis: axis, 0, 1))], axis: axis)
     let half = (count + 1) / 2

@@ -33,7 +33,12 @@ public struct Slice: Elementary {
         throw ApusError(.argument, "\(start)..<\(stop) is not within axis \(i), which has \(size) elements")
       }
       try Rules.addressable(Dim(step), "the step along axis \(i)")
-      result.setDim(i, step == 1 ? stop - start : (stop - start + (step - 1)) / step)
+      let length = stop - start
+      // Of a known length without a sum, which could be too large.
+      result.setDim(
+        i,
+        step == 1
+          ? length : length.value.map { Dim($0 == 0 ? 0 : ($0 - 1) / step + 1) } ?? (length + (step - 1)) / step)
     }
     return [operands[0].with(shape: result)]
   }

@@ -31,7 +31,9 @@ extension Window {
         guard let size = size.value else {
           throw ApusError(.shape, "padding .same with a stride needs a known image size, and \(size) is symbolic")
         }
-        return Swift.max(((size + stride - 1) / stride - 1) * stride + extent - size, 0)
+        // The last window begins at the last multiple of the stride.
+        let rest = size % stride
+        return Swift.max(extent - (rest == 0 ? stride : rest), 0)
       }
       let rows = try total(image.dim(2), kernel.height, strides.height, dilation.height)
       let columns = try total(image.dim(3), kernel.width, strides.width, dilation.width)
