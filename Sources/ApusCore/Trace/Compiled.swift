@@ -28,7 +28,8 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   /// - Throws: ``ApusError`` when an operation fails, or what the body throws while it is traced.
   public func callAsFunction(_ input: repeat each Input) throws -> Output {
     let context = ExecutionContext.current
-    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly {
+    let readsOtherValues = context?.overlay.map { !$0.isEmpty } ?? false
+    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly || readsOtherValues {
       return try checked { try body(repeat each input) }
     }
     let (tensors, structure) = gather(repeat each input)
