@@ -68,5 +68,12 @@ import Testing
     optimizer.attach([b])
     try step(Tensor(1.0))
     #expect(a.value.item() == -1 && b.value.item() == 0)
+    // As many as before, but others.
+    let c = Parameter(Tensor(1.0))
+    optimizer.detach([a])
+    optimizer.attach([c])
+    try step(Tensor(1.0))
+    #expect(a.value.item() == -1 && b.value.item() == -1 && c.value.item() == 1)
+    #expect(optimizer.parameters.map { ObjectIdentifier($0) } == [b, c].map { ObjectIdentifier($0) })
   }
 }

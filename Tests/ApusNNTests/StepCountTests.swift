@@ -113,6 +113,8 @@ import Testing
     try optimizer.loadStateDictionary(saved)
     try step()
     #expect(step.traceCount == 2)
+    let later = optimizer.stateDictionary()
+    #expect(later["3.step"]?.item() == 5 && later["step"]?.item() == 9 && later["2.step"] == nil)
   }
 
   /// Several steps in one compiled function, of which a later one leaves a parameter out.

@@ -60,6 +60,8 @@ import Testing
     var expected: [String: Double]
   }
 
+  /// Roots of weights: 0 for the first three and the last seven examples.
+  private static let weights = targets * (ignored .!= -100).cast(to: .float32).unsqueezed(1)
   private static let binary = (targets .> 0).cast(to: .float32)
   private static let ofKept = [
     "loss": 2.0928933376804952, "accuracy": 3.0 / 11, "top1_accuracy": 3.0 / 11, "top2_accuracy": 4.0 / 11,
@@ -103,6 +105,10 @@ import Testing
     distances(.mse, 2.0535714285714284), distances(.mae, 1.2261904761904763), distances(.huber(), 0.7987351190476191),
     distances(Loss("own") { (($0 - $1) ** 2).mean() }, 2.0535714285714284),
     Case(
+      name: "weights, some of them 0",
+      loss: Loss("weighted", counting: { ($1 * $1).sum() }) { (($0 * $1) ** 2).sum() / ($1 * $1).sum().clamped(min: 1e-9) }, metrics: [],
+      targets: weights, expected: ["loss": 1.5373900293255132]),
+    Case(
       name: "yes or no", loss: .binaryCrossEntropy, metrics: [.binaryAccuracy, f1], targets: binary,
       expected: ["loss": 0.8807048119156934, "binary_accuracy": 0.47619047619047616, "f1": 0.5111111111111111]),
   ]
@@ -111,7 +117,7 @@ import Testing
     async throws
   {
     for entry in Self.cases {
-      for size in [1, 2, 3, 5, 7, 14, 20, 21] {
+      for size in [1, 3, 7, 20, 21] {
         let data = try Dataset(Self.scores, entry.targets).batched(size)
         let trainer = Trainer(
           Scores(), optimizer: SGD(learningRate: 0), loss: entry.loss, metrics: entry.metrics, mode: mode)
@@ -174,6 +180,6 @@ import Testing
       await message { _ = try await trainer.evaluate(data) }.contains("no target counts for the loss crossEntropy"))
     try await trainer.fit(data, epochs: 1)
     #expect(trainer.model.parameters[0].value.item() == 1)
-    #expect(trainer.history["accuracy"].allSatisfy(\.isNaN))
+    #expect(trainer.history["accuracy"].allSatisfy { $0.isNaN })
   }
 }

@@ -151,6 +151,12 @@ final class Trace: @unchecked Sendable {
     }
   }
 
+  /// Whether what has been traced so far assigns the variable.
+  func hasWritten(_ variable: Variable) -> Bool {
+    variableIndex[ObjectIdentifier(variable)].map { variables[$0].isWritten } == true
+      || parent?.hasWritten(variable) == true
+  }
+
   func gradient(of slot: GradientSlot) -> Tensor? {
     if let i = gradientIndex[ObjectIdentifier(slot)] { return gradients[i].current }
     let before = if let parent { parent.gradient(of: slot) } else { slot.stored }
@@ -340,6 +346,11 @@ package var isTracing: Bool { ExecutionContext.current?.trace != nil }
 /// in it. Without a trace nothing.
 package func traceHolds(while condition: @escaping @Sendable () -> Bool) {
   ExecutionContext.current?.trace?.addGuard(condition)
+}
+
+extension Variable {
+  /// Whether the function being traced has assigned it: its value then is not the one it has outside.
+  package var isWrittenInTrace: Bool { ExecutionContext.current?.trace?.hasWritten(self) == true }
 }
 
 /// Names the operations of `body` in graphs and pictures; nested names are joined with dots. Free when not tracing.

@@ -20,7 +20,8 @@ public struct Loss: Sendable {
   ///   - name: what the loss is called.
   ///   - ignoreIndex: class number of targets that `function` leaves out of the mean; nil: there is none.
   ///   - counting: how many summands the mean is over, or the sum of their weights, of the same arguments: a scalar. nil:
-  ///     the targets that are not ignored, or the examples.
+  ///     the targets that are not ignored, or the examples. Where it is 0 the batch's loss does not count, and `function`
+  ///     must have a gradient of 0 (divide by no less than a small number).
   ///   - function: of predictions and targets; gives a scalar, the mean over the batch.
   public init(
     _ name: String, ignoreIndex: Int? = nil,

@@ -13,8 +13,8 @@ import Synchronization
 /// classifier.head.module = Linear(512, 3)      // a new task
 /// ```
 /// A compiled function that runs the child, a trainer's step too, is traced anew after it was replaced. An optimizer
-/// keeps the parameters that it has: give it the new child's by ``Optimizer/attach(_:)``. A trainer refuses to go on
-/// without them.
+/// keeps the parameters that it has: ``Optimizer/detach(_:)`` takes the old child's from it, ``Optimizer/attach(_:)`` gives
+/// it the new one's. A trainer refuses to go on without those.
 public final class Slot<Child: Sendable>: Sendable {
   private let child: Mutex<Child>
 

@@ -57,7 +57,9 @@ enum StrayMembers {
       if let set = place.value as? any Sequence, !mayHoldMembers(set) { continue }
       for (label, value) in mirror.children {
         places.append(
-          Place(value: value, path: label.map { "\(place.path).\($0)" } ?? place.path, holder: place.holder ?? holder))
+          Place(
+            value: value, path: label.map { "\(place.path).\($0.drop { $0 == "." })" } ?? place.path,
+            holder: place.holder ?? holder))
       }
     }
     return nil

@@ -63,6 +63,9 @@ extension Optimizer {
   /// Gives it the parameters to change, in addition to those it has; those it has already are left out.
   public func attach(_ parameters: [Parameter]) { state.attach(parameters) }
 
+  /// Takes parameters away from it, those of a replaced layer say, and forgets what it remembered of them.
+  public func detach(_ parameters: [Parameter]) { state.detach(parameters) }
+
   /// Forgets all gradients, so that the next `backward` starts anew.
   public func zeroGradients() { for parameter in state.parameters { parameter.gradient = nil } }
 

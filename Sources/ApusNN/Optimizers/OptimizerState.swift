@@ -12,6 +12,8 @@ public final class OptimizerState: Sendable {
 
   private struct Registry {
     var parameters: [Parameter] = []
+    /// How often there were others: graphs traced before change those there were.
+    var parametersVersion = 0
     var slots: [ObjectIdentifier: [Variable]] = [:]
     /// How many steps each parameter has made. Those of the same count share a variable, so that a step prepares its
     /// numbers once for all of them.
@@ -38,12 +40,11 @@ public final class OptimizerState: Sendable {
     return learningRate >= 0
   }
 
-  /// The parameters in the order they were given. A compiled function that asks is traced anew when there are more.
+  /// The parameters in the order they were given. A compiled function that asks is traced anew when there are others.
   public var parameters: [Parameter] {
-    let parameters = registry.withLock { $0.parameters }
+    let (parameters, version) = registry.withLock { ($0.parameters, $0.parametersVersion) }
     if isTracing {
-      let count = parameters.count
-      traceHolds { [weak self] in self?.registry.withLock { $0.parameters.count } == count }
+      traceHolds { [weak self] in self?.registry.withLock { $0.parametersVersion } == version }
     }
     return parameters
   }
@@ -54,7 +55,19 @@ public final class OptimizerState: Sendable {
     registry.withLock { registry in
       for parameter in parameters where registry.clocks[ObjectIdentifier(parameter)] == nil {
         registry.parameters.append(parameter)
+        registry.parametersVersion += 1
         registry.clocks[ObjectIdentifier(parameter)] = clock
+      }
+    }
+  }
+
+  /// Takes parameters away, with what was remembered of them.
+  public func detach(_ parameters: [Parameter]) {
+    registry.withLock { registry in
+      for key in parameters.map({ ObjectIdentifier($0) }) where registry.clocks.removeValue(forKey: key) != nil {
+        registry.parameters.removeAll { ObjectIdentifier($0) == key }
+        registry.parametersVersion += 1
+        registry.slots[key] = nil
       }
     }
   }
@@ -93,8 +106,8 @@ public final class OptimizerState: Sendable {
     }
     for (place, group) in groups.enumerated() where group.parameters.count < sizes[ObjectIdentifier(group.steps)] ?? 0 {
       let own = outsideTrace { Variable(group.steps.value) }
-      // In a trace the group may have made steps already.
-      if isTracing { own.value = group.steps.value }
+      // Earlier in a function that is being traced the group may have made steps, which are to be counted too.
+      if group.steps.isWrittenInTrace { own.value = group.steps.value }
       groups[place].steps = own
       deal(own, to: group.parameters)
     }

@@ -31,7 +31,7 @@ extension Tensor {
   }
 
   /// Layer normalisation over the last axis of […, D]: y = (x − mean)/√(variance + ε)·scale + shift.
-  /// Ba et al., 2016, https://arxiv.org/abs/1607.06450
+  /// Ba et al., 2016, https://arxiv.org/abs/1607.06450. Dtypes are promoted.
   ///
   /// - Parameters:
   ///   - scale: [D]; 1 when left out.
@@ -39,7 +39,8 @@ extension Tensor {
   ///   - epsilon: ε, which keeps the divisor from 0.
   public func layerNorm(scale: Tensor? = nil, shift: Tensor? = nil, epsilon: Double = 1e-5) -> Tensor {
     Tensor.attempt("layerNorm", self) {
-      let x = asReal()
+      let operands = Promotion.unified([self, scale, shift].compactMap { $0 })
+      let x = operands[0].asReal()
       guard rank > 0 else { throw ApusError(.shape, "a scalar has no axis to normalise over") }
       let size = Shape(dims: [shape.dim(rank - 1)])
       let centred = x - x.mean(axes: [-1], keepDims: true)
