@@ -175,6 +175,32 @@ import Testing
     #expect(slope.item() == 1.5 && p.value.item() == 1.5)
   }
 
+  /// Compiled functions inside assign too, and what they traced is not left behind.
+  @Test func compiledFunctionsAssign() throws {
+    let buffer = Buffer(Tensor(0.0))
+    let assign = compiled { (x: Tensor) in
+      buffer.value = x * 2
+      return x + buffer.value
+    }
+    for _ in 0..<2 {
+      // x + 2x, times 2x.
+      #expect(try gradient(at: Tensor(3.0)) { x in try assign(x) * buffer.value }.item() == 36)
+      #expect(try assign(Tensor(5.0)).item() == 15 && buffer.value.item() == 10)
+    }
+    let (value, slope) = try jvp(at: Tensor(3.0), tangent: Tensor(1.0)) { x in try assign(x) * buffer.value }
+    #expect(value.item() == 54 && slope.item() == 36)
+    let nested = gradient(at: Tensor(3.0)) { x in
+      buffer.value = x
+      let inner = try? jvp(at: x, tangent: Tensor(1.0)) { y in
+        buffer.value = y * y
+        return y * buffer.value
+      }
+      // y³ has the slope 3y².
+      return inner?.tangent ?? x
+    }
+    #expect(nested.item() == 18 && buffer.value.item() == 9)
+  }
+
   /// Cut where the code says so.
   @Test func detachedValuesAreConstants() {
     let buffer = Buffer(Tensor(0.0))

@@ -106,8 +106,9 @@ import Testing
     distances(Loss("own") { (($0 - $1) ** 2).mean() }, 2.0535714285714284),
     Case(
       name: "weights, some of them 0",
-      loss: Loss("weighted", counting: { ($1 * $1).sum() }) { (($0 * $1) ** 2).sum() / ($1 * $1).sum().clamped(min: 1e-9) }, metrics: [],
-      targets: weights, expected: ["loss": 1.5373900293255132]),
+      loss: Loss("weighted", counting: { ($1 * $1).sum() }) {
+        (($0 * $1) ** 2).sum() / ($1 * $1).sum().clamped(min: 1e-9)
+      }, metrics: [], targets: weights, expected: ["loss": 1.5373900293255132]),
     Case(
       name: "yes or no", loss: .binaryCrossEntropy, metrics: [.binaryAccuracy, f1], targets: binary,
       expected: ["loss": 0.8807048119156934, "binary_accuracy": 0.47619047619047616, "f1": 0.5111111111111111]),

@@ -47,6 +47,7 @@ public class Variable: @unchecked Sendable {
       let context = ExecutionContext.current
       if context?.overlay?.assign(newValue, to: self) == true { return }
       if let trace = context?.trace {
+        if newValue.isTracked { trace.writesTracked = true }
         trace.write(self, newValue.detached())
       } else if newValue.isPoisoned {
         // What the variable holds is kept: a failed step loses nothing.

@@ -23,6 +23,8 @@ final class Trace: @unchecked Sendable {
   private var guarded: Set<ObjectIdentifier> = []
   /// Sizes that were read as `Int` and are thereby fixed.
   private(set) var specialisations: [Dim: Int] = [:]
+  /// Whether a value that depends on a leaf was assigned to a variable.
+  var writesTracked = false
   private var scopes: [String] = []
   private var finished = false
 
@@ -270,7 +272,8 @@ final class Trace: @unchecked Sendable {
       readGradientTypes: gradients.compactMap { $0.input.map { graph.type($0) } },
       absentGradients: gradients.filter { $0.input == nil && $0.isRead }.map(\.slot),
       writtenGradients: writtenGradients.map(\.0),
-      clearedGradients: clearedGradients, captures: captures, guards: guards, specialisations: specialisations)
+      clearedGradients: clearedGradients, captures: captures, guards: guards, specialisations: specialisations,
+      writesTracked: writesTracked)
   }
 
   /// Frees what a finished trace no longer needs; symbolic tensors may outlive it.
@@ -300,6 +303,7 @@ struct CapturedGraph: Sendable {
   let captures: [Tensor]
   let guards: [@Sendable () -> Bool]
   let specialisations: [Dim: Int]
+  let writesTracked: Bool
 }
 
 extension CapturedGraph {
@@ -319,6 +323,7 @@ extension CapturedGraph {
     return try ExecutionContext.with({
       $0.trace = trace
       $0.recorder = recorder
+      $0.overlay = .tracing(in: $0.overlay)
     }) {
       let outputs: [Tensor]
       do {
