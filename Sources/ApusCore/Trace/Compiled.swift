@@ -31,22 +31,27 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   @inline(never)
   public func callAsFunction(_ input: repeat each Input) throws -> Output {
     let context = ExecutionContext.current
-    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly {
+    let readsOtherValues = context?.overlay.map { !$0.isEmpty } ?? false
+    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly || readsOtherValues {
       return try ErrorRecorder.checking(at: cache.place?.marked(apus_stack_mark())) { () throws -> Output in
         try body(repeat each input)
       }
     }
     let (tensors, structure) = gather(repeat each input)
-    let template: Any
-    let results: [Tensor]
+    let run: (template: Any, results: [Tensor])?
     do {
-      (template, results) = try cache.run(tensors, structure: structure) { symbolic in
+      run = try cache.run(tensors, structure: structure) { symbolic in
         var rest = symbolic[...]
         let output = try body(repeat (each input).rebuilt(from: &rest))
         return (output, collect(output))
       }
     } catch let error as ApusError {
       throw error.from(.enclosing(cache.place)).inTask
+    }
+    guard let (template, results) = run else {
+      return try ErrorRecorder.checking(at: cache.place?.marked(apus_stack_mark())) { () throws -> Output in
+        try body(repeat each input)
+      }
     }
     guard let output = template as? Output else {
       throw ApusError(.trace, "\(cache.name): the cached result has another type")

@@ -10,6 +10,11 @@ import ApusCore
 /// ```
 public typealias StateDictionary = NamedValues<Tensor>
 
+extension NamedValues {
+  /// The entries of a dictionary, in the order of their keys.
+  public init(_ entries: [String: Value]) { self.init(entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }) }
+}
+
 extension Module {
   /// The values of all parameters and buffers under their names: PyTorch's keys for the same structure.
   ///
