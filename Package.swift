@@ -21,10 +21,10 @@ let package = Package(
   targets: [
     // Leaf C: memory and thread context, vector kernels, shims around system libraries, built-in data.
     c("CApus"),
-    c("COpenMP", links: ["dl"]),
+    c("COpenMP", links: ["dl"], dependencies: ["CApus"]),
     c("CKernels", links: ["m"], dependencies: ["COpenMP"]),
-    c("COneDNN", links: ["dl"], dependencies: ["COpenMP"]),
-    c("CBLAS", links: ["dl"], dependencies: ["COpenMP"]),
+    c("COneDNN", links: ["dl"], dependencies: ["CApus", "COpenMP"]),
+    c("CBLAS", links: ["dl"], dependencies: ["CApus", "COpenMP"]),
     c("CPNG", links: ["png"]),
     c("CZlib", links: ["z"]),
     c("CRows"),
@@ -44,7 +44,7 @@ let package = Package(
       dependencies: ["ApusCore", "ApusCPU", "ApusNN", "ApusData", "ApusTrain", "ApusFormats", "ApusWatch"]),
     .executableTarget(
       name: "ApusCommand",
-      dependencies: ["Apus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      dependencies: ["Apus", "ApusFiles", "CApus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .target(name: "ApusConformance", dependencies: ["ApusCore"]),
 
     .target(name: "TestSupport", dependencies: ["ApusCore"], path: "Tests/TestSupport"),
@@ -57,7 +57,9 @@ let package = Package(
       name: "ApusFormatsTests", dependencies: ["ApusCore", "ApusFiles", "ApusFormats", "ApusNN", "TestSupport"]),
     .testTarget(
       name: "ApusTrainTests",
-      dependencies: ["ApusCPU", "ApusCore", "ApusData", "ApusFormats", "ApusNN", "ApusTrain", "TestSupport"]),
+      dependencies: [
+        "ApusCPU", "ApusCore", "ApusData", "ApusFiles", "ApusFormats", "ApusNN", "ApusTrain", "TestSupport",
+      ]),
     .testTarget(name: "ApusCommandTests", dependencies: ["Apus", "ApusCommand", "TestSupport"]),
     .testTarget(name: "ApusWatchTests", dependencies: ["ApusCore", "ApusData", "ApusWatch"]),
   ],

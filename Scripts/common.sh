@@ -11,6 +11,9 @@ RUN_PACKAGES=(libcairo2 fonts-dejavu-core)
 TEST_BUILD=.build-test
 TEST_FLAGS=(-c release --scratch-path "$TEST_BUILD" -Xswiftc -enable-testing)
 
+# shellcheck source=Scripts/watch.sh
+source Scripts/watch.sh
+
 step() {
   printf '\n== %s\n' "$*"
 }
@@ -73,7 +76,7 @@ run_package() {
   program=$(realpath "$(swift build "${TEST_FLAGS[@]}" --package-path "$1" --show-bin-path)/$2")
   # What a program writes beside itself stays out of the checkout.
   mkdir -p "$TEST_BUILD/run"
-  (cd "$TEST_BUILD/run" && timeout 300 "$program")
+  (cd "$TEST_BUILD/run" && watched "$program")
 }
 
 # compare_output TITLE EXPECTED PRINTED: two files, line by line; … in EXPECTED stands for anything within its line.

@@ -1,5 +1,7 @@
 import Apus
+import ApusFiles
 import ArgumentParser
+import Dispatch
 
 #if canImport(Glibc)
   import Glibc
@@ -7,7 +9,7 @@ import ArgumentParser
 
 /// The program `apus`.
 @main
-struct ApusCommand: AsyncParsableCommand {
+struct ApusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "apus",
     abstract: "Trains, evaluates and runs models.",
@@ -24,14 +26,37 @@ struct ApusCommand: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [Train.self, Evaluate.self, Predict.self, Summary.self, Devices.self])
 
-  static func main() async {
-    do {
-      var command = try parseAsRoot()
-      if var command = command as? any AsyncParsableCommand {
-        try await command.run()
-      } else {
-        try command.run()
+  static func main() {
+    end {
+      let arguments = try Array(ProgramArguments.read().dropFirst())
+      var command = try parseAsRoot(arguments)
+      // On this thread: the scheduler of tasks, which reads /proc, is not even started.
+      guard command is any AsyncParsableCommand else { return try command.run() }
+      guard InputFile.exists("/proc/self/task") else {
+        throw ApusError(.unsupported, "this command needs /proc, which the scheduler of tasks reads")
       }
+      Task.detached { await finish(arguments) }
+      dispatchMain()
+    }
+  }
+
+  /// Runs a command that waits, and ends the program. Commands can't be sent to another task: it is parsed in this one.
+  private static func finish(_ arguments: [String]) async {
+    let result: Result<Void, any Error>
+    do {
+      if var command = try parseAsRoot(arguments) as? any AsyncParsableCommand { try await command.run() }
+      result = .success(())
+    } catch {
+      result = .failure(error)
+    }
+    end { try result.get() }
+    Glibc.exit(0)
+  }
+
+  /// Runs the program's last part: an error in it is told and becomes the exit code.
+  private static func end(_ body: () throws -> Void) {
+    do {
+      try body()
     } catch let error as ApusError {
       Console.error("apus: \(error)")
       Glibc.exit(1)

@@ -102,8 +102,10 @@ struct DigitModel: Sendable {
   }
 
   /// - Throws: `ApusError` (file) when the file is missing, damaged, or another kind of model.
-  init(path: String) throws {
-    let file = try SafetensorsFile(path)
+  init(path: String) throws { try self.init(SafetensorsFile(path), path) }
+
+  /// - Throws: as ``init(path:)``.
+  init(_ file: SafetensorsFile, _ path: String) throws {
     guard file.metadata["architecture"] == Self.architecture else {
       let found = file.metadata["architecture"].map { "its architecture is \($0)" } ?? "it names no architecture"
       throw ApusError(.file, "\(path) was not made by 'apus train': \(found), where \(Self.architecture) fits")

@@ -2,7 +2,7 @@ import Apus
 import ArgumentParser
 
 /// `apus evaluate`
-struct Evaluate: AsyncParsableCommand {
+struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Measures a trained model on held-out images.")
 
   @Argument(help: "model.safetensors of 'apus train'") var model: String
@@ -12,7 +12,7 @@ struct Evaluate: AsyncParsableCommand {
 
   func validate() throws { try data.check(directory) }
 
-  func run() async throws {
+  func run() throws {
     let loaded = try DigitModel(path: model)
     let digits = try data.load(directory)
     guard digits.side == loaded.side else {
@@ -34,7 +34,7 @@ struct Evaluate: AsyncParsableCommand {
 }
 
 /// `apus predict`
-struct Predict: AsyncParsableCommand {
+struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Names the digit in each PNG image.",
     discussion: """
@@ -46,7 +46,7 @@ struct Predict: AsyncParsableCommand {
   @Argument(help: "PNG files") var images: [String]
   @Flag(help: "print one line of JSON an image, with every class's probability") var json = false
 
-  func run() async throws {
+  func run() throws {
     let loaded = try DigitModel(path: model)
     var failed = false
     for path in images {
@@ -80,17 +80,17 @@ struct Predict: AsyncParsableCommand {
 }
 
 /// `apus summary`
-struct Summary: AsyncParsableCommand {
+struct Summary: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Shows a model's layers, output shapes and parameters.")
 
   @Argument(help: "model.safetensors of 'apus train', or any safetensors file") var model: String
   @Flag(help: "print one line of JSON: architecture, tensors, number of their elements") var json = false
 
-  func run() async throws {
+  func run() throws {
     let file = try SafetensorsFile(model)
     if json { return try showJSON(file) }
     if file.metadata["architecture"] == DigitModel.architecture {
-      let loaded = try DigitModel(path: model)
+      let loaded = try DigitModel(file, model)
       try Console.show(loaded.network.summary(input: [1, 1, loaded.side, loaded.side]).description)
       return
     }
@@ -118,12 +118,12 @@ struct Summary: AsyncParsableCommand {
 }
 
 /// `apus devices`
-struct Devices: AsyncParsableCommand {
+struct Devices: ParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Lists the devices that models can run on.")
 
   @Flag(help: "print one line of JSON") var json = false
 
-  func run() async throws {
+  func run() throws {
     let engine = Engines.embedded
     if json {
       try Console.json([

@@ -20,9 +20,11 @@ extension PrimitiveKind {
     case .compare, .select, .cast, .full, .iota, .dimension: .exact
     case .reshape, .permute, .broadcast, .slice, .sliceUpdate, .pad, .reverse, .concatenate: .exact
     case .max, .min, .argMax, .argMin, .gather, .gatherAlong, .maxPool, .maxPoolGather, .randomUniform: .exact
-    case .exp, .expm1, .log1p, .rsqrt, .tanh, .erf, .sigmoid, .power: .rounded(floor: 0)
+    case .exp, .expm1, .log1p, .rsqrt, .tanh, .erf, .sigmoid, .power, .normalCDF, .normalPDF: .rounded(floor: 0)
+    // Far out their condition grows with x².
+    case .silu, .gelu, .tanhGELU: .rounded(floor: 1)
     case .log, .sin, .cos, .remainder, .softmax, .logSoftmax, .randomNormal: .rounded(floor: 1)
-    case .sum, .product, .scatterAdd, .scatterAddAlong, .matmul: .accumulated
+    case .sum, .product, .norm, .scatterAdd, .scatterAddAlong, .matmul: .accumulated
     case .convolution, .convolutionInputGradient, .convolutionWeightGradient: .accumulated
     case .maxPoolGradient, .averagePool, .averagePoolGradient, .batchNorm, .batchNormGradient, .custom: .accumulated
     }
@@ -34,6 +36,8 @@ struct Comparison {
   var accuracy: Accuracy
   /// How many terms an accumulated element has, at most.
   var terms: Int
+  /// Whether −0 and 0 differ.
+  var tellsZerosApart = false
 
   /// What is wrong with `actual`; nil: nothing.
   func difference(_ actual: Tensor, _ expected: Tensor) throws -> String? {
@@ -53,6 +57,7 @@ struct Comparison {
     let (x, y) = (Values.doubles(actual), Values.doubles(expected))
     let largest = y.reduce(1) { $1.isFinite ? Swift.max($0, $1.magnitude) : $0 }
     func agree(_ i: Int) -> Bool {
+      if tellsZerosApart, x[i] == 0, y[i] == 0 { return x[i].sign == y[i].sign }
       if x[i] == y[i] || x[i].isNaN && y[i].isNaN { return true }
       return (x[i] - y[i]).magnitude <= tolerance(expected.dtype, y[i], largest: largest)
     }

@@ -40,6 +40,8 @@ public struct ConformanceSuite: Sendable {
       run.sample(sample, dtype, layouts: [.contiguous])
     }
     if kinds.contains(.cast) { run.casts() }
+    let special = SpecialChecks(engine: engine, isThorough: includesLarge, includesGraphs: includesGraphs)
+    special.run(kinds, into: &run.report)
     run.badIndices(kinds)
     var report = run.report
     if includesGraphs { GraphChecks(engine: engine).run(includesLarge: includesLarge, into: &report) }
@@ -116,7 +118,7 @@ struct PrimitiveChecks {
     let engine = engine
     let kind = PrimitiveKind(primitive)
     let terms = operands.map(\.elementCount).max() ?? 1
-    let comparison = Comparison(accuracy: kind.accuracy, terms: terms)
+    let comparison = Comparison(accuracy: kind.accuracy, terms: terms, tellsZerosApart: kind.isElementwise)
     var refused = false
     var expected: [Tensor] = []
     report.check(primitive.name, description()) {
@@ -216,11 +218,19 @@ struct PrimitiveChecks {
 }
 
 extension PrimitiveKind {
+  /// Whether an element of the result depends on the operands' elements at its place alone.
+  var isElementwise: Bool {
+    switch self {
+    case .compare, .select, .cast: true
+    default: isUnary || isBinary
+    }
+  }
+
   var isUnary: Bool {
     switch self {
     case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
       .erf,
-      .sigmoid, .relu, .logicalNot:
+      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .logicalNot:
       true
     default: false
     }

@@ -14,7 +14,8 @@ extension PrimitiveKind {
     switch self {
     case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
       .erf,
-      .sigmoid, .relu, .logicalNot, .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum,
+      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .logicalNot, .add, .subtract, .multiply,
+      .divide, .remainder, .power, .maximum, .minimum,
       .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast:
       resized(Sizes.element.map { [Dim($0)] } + [[61, 67], [331, 302]])
     case .full: types().map { Sample(.full(Full(value: .double(1.5), type: $0)), []) }
@@ -25,7 +26,7 @@ extension PrimitiveKind {
     case .randomUniform: random { .randomUniform(RandomUniform(type: $0)) }
     case .randomNormal: random { .randomNormal(RandomNormal(type: $0)) }
     case .reshape, .permute, .broadcast, .slice, .sliceUpdate, .pad, .reverse, .concatenate: largeMovement
-    case .sum, .product, .max, .min, .argMax, .argMin, .softmax, .logSoftmax: largeReductions
+    case .sum, .product, .norm, .max, .min, .argMax, .argMin, .softmax, .logSoftmax: largeReductions
     case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong: largeIndexing
     case .matmul: LargeLinear.products
     case .convolution, .convolutionInputGradient, .convolutionWeightGradient: LargeLinear.convolutions(self)
@@ -113,6 +114,7 @@ extension PrimitiveKind {
     switch self {
     case .sum: return over { .sum(Sum(axes: $0, keepDims: false)) }
     case .product: return over { .product(Product(axes: $0, keepDims: false)) }
+    case .norm: return over { .norm(Norm(axes: $0, keepDims: false)) }
     case .max: return over { .max(Max(axes: $0, keepDims: false)) }
     case .min: return over { .min(Min(axes: $0, keepDims: true)) }
     case .argMax: return along { .argMax(ArgMax(axis: $0, keepDims: false)) }

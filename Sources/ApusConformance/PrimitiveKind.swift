@@ -7,13 +7,14 @@ import ApusCore
 public enum PrimitiveKind: String, CaseIterable, Hashable, Sendable {
   case negate, abs, sign, floor, ceil, round
   case exp, expm1, log, log1p, sqrt, rsqrt, sin, cos, tanh, erf, sigmoid, relu
+  case silu, gelu, tanhGELU, normalCDF, normalPDF
   case logicalNot
   case add, subtract, multiply, divide, remainder, power, maximum, minimum
   case logicalAnd, logicalOr, logicalXor
   case compare, select, cast
   case full, iota, dimension
   case reshape, permute, broadcast, slice, sliceUpdate, pad, reverse, concatenate
-  case sum, product, max, min, argMax, argMin
+  case sum, product, norm, max, min, argMax, argMin
   case gather, scatterAdd, gatherAlong, scatterAddAlong
   case matmul, convolution, convolutionInputGradient, convolutionWeightGradient
   case maxPool, maxPoolGradient, maxPoolGather, averagePool, averagePoolGradient
@@ -42,6 +43,11 @@ public enum PrimitiveKind: String, CaseIterable, Hashable, Sendable {
     case .erf: self = .erf
     case .sigmoid: self = .sigmoid
     case .relu: self = .relu
+    case .silu: self = .silu
+    case .gelu: self = .gelu
+    case .tanhGELU: self = .tanhGELU
+    case .normalCDF: self = .normalCDF
+    case .normalPDF: self = .normalPDF
     case .logicalNot: self = .logicalNot
     case .add: self = .add
     case .subtract: self = .subtract
@@ -70,6 +76,7 @@ public enum PrimitiveKind: String, CaseIterable, Hashable, Sendable {
     case .concatenate: self = .concatenate
     case .sum: self = .sum
     case .product: self = .product
+    case .norm: self = .norm
     case .max: self = .max
     case .min: self = .min
     case .argMax: self = .argMax
@@ -119,6 +126,11 @@ public enum PrimitiveKind: String, CaseIterable, Hashable, Sendable {
     case .erf: of(.erf)
     case .sigmoid: of(.sigmoid)
     case .relu: of(.relu)
+    case .silu: of(.silu)
+    case .gelu: of(.gelu)
+    case .tanhGELU: of(.tanhGELU)
+    case .normalCDF: of(.normalCDF)
+    case .normalPDF: of(.normalPDF)
     case .logicalNot: of(.logicalNot)
     case .add: of(.add)
     case .subtract: of(.subtract)
@@ -147,6 +159,7 @@ public enum PrimitiveKind: String, CaseIterable, Hashable, Sendable {
     case .concatenate: Concatenate.samples
     case .sum: Sum.samples
     case .product: Product.samples
+    case .norm: Norm.samples
     case .max: Max.samples
     case .min: Min.samples
     case .argMax: ArgMax.samples

@@ -3,8 +3,18 @@ import ApusCore
 /// Numbers at which arithmetic is decided by convention: zeros of both signs, infinities, NaN, ties, the extremes.
 enum SpecialSamples {
   static let reals: [Double] = [
-    0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, 1e-8, -1e-8, 20, -20, 88, -88, 104, -104, 700, 1e30, -1e30, 0x1p-126,
-    .infinity, -.infinity, .nan,
+    0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 3, 1e-8, -1e-8, 20, -20, 88, -88, 95, -95, 104, -104, 700, -700, 1e30,
+    -1e30, 1e38, -1e38, 0x1.FFFFFEp127, -0x1.FFFFFEp127, 0x1p-126, 0x1p-149, -0x1p-149, .infinity, -.infinity, .nan,
+  ]
+  /// Float64's own ends.
+  static let extremes: [Double] = [
+    .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .leastNonzeroMagnitude, -.leastNonzeroMagnitude,
+    .leastNormalMagnitude, 746, -746,
+  ]
+  /// Enough of them that any two operations meet in overflow, underflow, ∞ − ∞ and 0·∞.
+  static let few: [Double] = [
+    0, -0.0, 1, -3, 0x1p-149, -1e-30, 1e30, -0x1.FFFFFEp127, 1e-300, .greatestFiniteMagnitude, .infinity, -.infinity,
+    .nan,
   ]
   static let integers: [Double] = [0, 1, -1, 2, 3, -3, 7, -7, 63, 127, 255, -2_147_483_648, 2_147_483_647]
 
@@ -28,7 +38,7 @@ enum SpecialSamples {
 
   private static let unary: [Primitive] = [
     .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .tanh, .erf, .sigmoid,
-    .relu,
+    .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .norm(Norm(axes: [], keepDims: false)),
     .max(Max(axes: [0], keepDims: false)), .min(Min(axes: [0], keepDims: false)),
     .argMax(ArgMax(axis: 0, keepDims: false)), .argMin(ArgMin(axis: 0, keepDims: false)),
   ]

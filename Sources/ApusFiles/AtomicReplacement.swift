@@ -1,168 +1,181 @@
 import ApusCore
-import CApus
 
 #if canImport(Glibc)
   import Glibc
 #endif
 
-/// Files and directories that appear whole or not at all.
+/// Files and directories that appear whole or not at all. What is replaced leaves its owner and access rights to what
+/// comes; only regular files and folders are ever replaced, never a link, a FIFO or a device.
 package enum AtomicReplacement {
+  // MARK: Files
+
   /// Writes a file under a temporary name beside `path` and renames it when its bytes are on the disk. After an error,
   /// or a process killed half-way, what was at `path` before is still there.
+  /// - Throws: `ApusError` (file) when it can't be written or something else than a file is there, and what `body` throws.
   package static func file(_ path: String, _ body: (OutputFile) throws -> Void) throws {
-    let temporary = temporaryName(for: path)
-    let file = try OutputFile(creating: temporary, for: path)
+    let place = try Place(path)
+    try place.checkFile()
+    let temporary = place.temporaryName()
+    let file = try OutputFile(temporary, in: place.folder, rightsOf: place.name, in: place.folder, for: path)
     do {
       try body(file)
       try file.finish()
-      guard rename(temporary, path) == 0 else { throw ApusError.file("can't write \(path)", errno) }
+      try place.checkFile()
+      try check(place.folder.rename(temporary, to: place.name), "can't write \(path)")
     } catch {
-      unlink(temporary)
+      place.folder.removeFile(temporary)
       throw error
     }
-    syncDirectory(split(path).folder)
+    place.folder.sync()
   }
 
   /// Writes the bytes of a file, as ``file(_:_:)``.
   package static func file(_ path: String, _ bytes: [UInt8]) throws { try file(path) { try $0.write(bytes) } }
 
+  /// Checks that ``file(_:_:)`` could write a path, by making the temporary file: for what is written after hours.
+  /// - Throws: `ApusError` (file).
+  package static func checkFile(_ path: String) throws {
+    let place = try Place(path)
+    try place.checkFile()
+    if place.folder.entry(place.name) != nil, case let code = place.folder.isWritable(place.name),
+      code == EPERM || code == EROFS
+    {
+      // Rights alone would not hinder a replacement.
+      throw ApusError.file("can't write \(path)", code)
+    }
+    let temporary = place.temporaryName()
+    _ = try OutputFile(temporary, in: place.folder, rightsOf: place.name, in: place.folder, for: path)
+    place.folder.removeFile(temporary)
+  }
+
+  // MARK: Directories
+
   /// Fills a directory beside `path` and swaps it with the one at `path` when all of it is on the disk.
   ///
   /// A process killed at any moment leaves either the old or the new directory at `path`. Where the file system can't
-  /// swap, there is a moment without one; the old is then found at ``previous(_:)``. Only one process may write a path.
+  /// swap, there is a moment without one; the old is then found by ``current(_:containing:)``.
   /// - Parameters:
-  ///   - path: where nothing is, an empty directory, or one that holds nothing but `names`.
+  ///   - path: where nothing is, an empty directory, or one that holds nothing but `names`; a link to one is followed.
   ///   - names: of the files that `body` makes: nothing else is ever replaced or deleted.
+  ///   - lock: on the path, when the caller has it; otherwise it is taken for the time.
   ///   - body: makes the files in the folder that it is given.
-  /// - Throws: `ApusError` (file), as ``checkDirectory(_:holds:)``, before anything is touched, or when it can't be
-  ///   written, and what `body` throws. What was at `path` is still there then.
-  package static func directory(_ path: String, holding names: [String], _ body: (_ folder: String) throws -> Void)
-    throws
-  {
-    let path = try checkDirectory(path, holds: names)
-    let (folder, name) = split(path)
-    removeLeftovers(of: name, in: folder, names)
-    let fresh = temporaryName(for: path)
-    guard mkdir(fresh, 0o777) == 0 else { throw ApusError.file("can't write \(path)", errno) }
+  /// - Throws: `ApusError` (file), as ``checkDirectory(_:holds:)``, before anything is touched, when another holds the
+  ///   path's lock, or when it can't be written, and what `body` throws. What was at `path` is still there then.
+  package static func directory(
+    _ path: String, holding names: [String], under lock: FolderLock? = nil, _ body: (DraftFolder) throws -> Void
+  ) throws {
+    let lock = try lock ?? FolderLock(path)
+    try withExtendedLifetime(lock) { try replace(Place(path, followsLink: true), names, body) }
+  }
+
+  private static func replace(_ place: Place, _ names: [String], _ body: (DraftFolder) throws -> Void) throws {
+    let (path, folder) = (place.path, place.folder)
+    let old = try place.folder(holding: names)
+    removeLeftovers(of: place, names)
+    let fresh = place.temporaryName()
+    // Nobody else looks in before it has its rights.
+    try check(folder.makeFolder(fresh, mode: old == nil ? 0o777 : 0o700), "can't write \(path)")
     do {
-      try body(fresh)
-      syncDirectory(fresh)
-      try put(fresh, at: path, names)
+      guard let draft = folder.folder(fresh) else { throw ApusError.file("can't write \(path)", errno) }
+      try body(DraftFolder(draft, replacing: old ?? folder.folder(place.previousName), for: path))
+      if let old { try draft.takeRights(of: old) }
+      draft.sync()
+      // What came meanwhile is not replaced either.
+      _ = try place.folder(holding: names)
+      try put(fresh, at: place, names)
     } catch {
-      remove(fresh, names)
+      remove(fresh, in: folder, names)
       throw error
     }
-    syncDirectory(folder)
+    folder.sync()
     // After a swap this is the old directory.
-    remove(fresh, names)
-    remove(previous(path), names)
+    remove(fresh, in: folder, names)
+    remove(place.previousName, in: folder, names)
   }
 
-  /// The path that ``directory(_:holding:_:)`` would replace: a link is followed.
+  /// Checks what ``directory(_:holding:under:_:)`` would replace.
   /// - Throws: `ApusError` (file) when something else than a directory with such files only is there.
-  @discardableResult
-  package static func checkDirectory(_ path: String, holds names: [String]) throws -> String {
-    let wanted = "a folder that is new, empty, or holds nothing but \(names.joined(separator: ", ")) fits"
-    var status = stat()
-    guard lstat(path, &status) == 0 else {
-      if errno == ENOENT { return path }
-      throw ApusError.file("can't write \(path)", errno)
-    }
-    var path = path
-    if status.st_mode & S_IFMT == S_IFLNK {
-      guard let target = realpath(path, nil) else {
-        throw ApusError.file("can't write \(path), a link that leads nowhere", errno)
-      }
-      path = String(cString: target)
-      free(target)
-      guard lstat(path, &status) == 0 else { throw ApusError.file("can't write \(path)", errno) }
-    }
-    guard status.st_mode & S_IFMT == S_IFDIR else {
-      throw ApusError(.file, "\(path) is no folder, and is not replaced: \(wanted)")
-    }
-    guard let present = entries(path) else { throw ApusError.file("can't list \(path)", errno) }
-    for entry in present {
-      guard names.contains(entry), lstat("\(path)/\(entry)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-        throw ApusError(.file, "\(path) holds \(entry), and is not replaced: \(wanted)")
-      }
-    }
-    return path
+  package static func checkDirectory(_ path: String, holds names: [String]) throws {
+    _ = try Place(path, followsLink: true).folder(holding: names)
   }
 
-  /// Where a directory's former state may be found when a process was killed while it was being replaced.
-  package static func previous(_ path: String) -> String {
-    let (folder, name) = split(path)
-    return "\(folder)/.\(name).previous"
+  /// Opens the directory at a path, or its former state, when a process was killed while it was being replaced.
+  /// - Parameters:
+  ///   - path: of the directory.
+  ///   - name: of a file that a whole one has.
+  /// - Throws: `ApusError` (file) when there is neither.
+  package static func current(_ path: String, containing name: String) throws -> Folder {
+    // Between two looks a directory may come: the first that finds one counts.
+    let found = try? Folder(path)
+    if let found, found.entry(name) != nil { return found }
+    if let place = try? Place(path, followsLink: true), let previous = place.folder.folder(place.previousName),
+      previous.entry(name) != nil
+    {
+      return previous
+    }
+    return try found ?? Folder(path)
   }
 
-  private static func put(_ fresh: String, at path: String, _ names: [String]) throws {
-    if rename(fresh, path) == 0 { return }
+  private static func put(_ fresh: String, at place: Place, _ names: [String]) throws {
+    let (folder, name) = (place.folder, place.name)
+    if folder.rename(fresh, to: name) == 0 { return }
     // There is a directory with files in it: the two change places.
-    let code = apus_exchange_paths(fresh, path)
+    let code = folder.exchange(fresh, name)
     if code == 0 { return }
     guard code == EINVAL || code == ENOSYS || code == ENOTSUP else {
-      throw ApusError.file("can't replace \(path)", code)
+      throw ApusError.file("can't replace \(place.path)", code)
     }
-    let previous = previous(path)
-    remove(previous, names)
-    guard rename(path, previous) == 0 else { throw ApusError.file("can't replace \(path)", errno) }
-    guard rename(fresh, path) == 0 else {
-      let code = errno
-      rename(previous, path)
-      throw ApusError.file("can't replace \(path)", code)
+    remove(place.previousName, in: folder, names)
+    try check(folder.rename(name, to: place.previousName), "can't replace \(place.path)")
+    let second = folder.rename(fresh, to: name)
+    if second != 0 {
+      _ = folder.rename(place.previousName, to: name)
+      throw ApusError.file("can't replace \(place.path)", second)
     }
-  }
-
-  /// A name beside `path` that nothing left over has: a killed process's number may come again, in containers at once.
-  private static func temporaryName(for path: String) -> String {
-    let (folder, name) = split(path)
-    let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-    return "\(folder)/.\(name).\(String(repeating: "0", count: 16 - digits.count))\(digits).partial"
   }
 
   /// Deletes what killed processes left of their temporary directories; failing is no harm.
-  private static func removeLeftovers(of name: String, in folder: String, _ names: [String]) {
-    for entry in entries(folder) ?? [] where entry.hasPrefix(".\(name).") && entry.hasSuffix(".partial") {
-      let middle = entry.dropFirst(name.count + 2).dropLast(".partial".count)
-      if middle.count == 16, middle.allSatisfy(\.isHexDigit) { remove("\(folder)/\(entry)", names) }
+  private static func removeLeftovers(of place: Place, _ names: [String]) {
+    for entry in place.folder.names() ?? [] where place.isTemporary(entry) { remove(entry, in: place.folder, names) }
+  }
+
+  /// Deletes a directory's regular files of those names, half-written ones of older versions too, and the directory
+  /// unless others are in it. What is no directory, a link to one say, is left alone.
+  private static func remove(_ name: String, in folder: Folder, _ names: [String]) {
+    guard let found = folder.folder(name) else { return }
+    for file in found.names() ?? [] where found.entry(file)?.isFile == true {
+      let isPartial = file.hasExact(suffix: ".partial") && names.contains { file.hasExact(prefix: ".\($0).") }
+      if isPartial || names.contains(where: { ExactName($0) == ExactName(file) }) { found.removeFile(file) }
     }
+    folder.removeFolder(name)
   }
 
-  /// Deletes a directory's files of those names, half-written ones too, and the directory unless others are in it.
-  private static func remove(_ path: String, _ names: [String]) {
-    for entry in entries(path) ?? [] {
-      let isPartial = entry.hasSuffix(".partial") && names.contains { entry.hasPrefix(".\($0).") }
-      if isPartial || names.contains(entry) { unlink("\(path)/\(entry)") }
-    }
-    rmdir(path)
+  private static func check(_ code: Int32, _ message: String) throws {
+    if code != 0 { throw ApusError.file(message, code) }
+  }
+}
+
+/// A folder being filled, which nobody else sees yet.
+package struct DraftFolder {
+  private let folder: Folder
+  private let replaced: Folder?
+  private let path: String
+
+  init(_ folder: Folder, replacing replaced: Folder?, for path: String) {
+    self.folder = folder
+    self.replaced = replaced
+    self.path = path
   }
 
-  /// The names in a directory; nil, with `errno` set, when it can't be read.
-  private static func entries(_ path: String) -> [String]? {
-    guard let directory = opendir(path) else { return nil }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names.sorted()
-  }
-
-  private static func syncDirectory(_ path: String) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return }
-    fsync(descriptor)
-    close(descriptor)
-  }
-
-  private static func split(_ path: String) -> (folder: String, name: String) {
-    var path = path[...]
-    while path.count > 1, path.hasSuffix("/") { path = path.dropLast() }
-    guard let slash = path.lastIndex(of: "/") else { return (".", String(path)) }
-    let folder = path[..<slash]
-    return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
+  /// Makes a file, with the rights of the one that it replaces.
+  /// - Returns: what the bytes are told by later: see ``InputFile/digest()``.
+  /// - Throws: `ApusError` (file) when it can't be written, and what `body` throws.
+  @discardableResult
+  package func file(_ name: String, _ body: (OutputFile) throws -> Void) throws -> String {
+    let file = try OutputFile(
+      name, in: folder, rightsOf: name, in: replaced, for: "\(path)/\(name)", isDigested: true)
+    try body(file)
+    try file.finish()
+    return file.digest
   }
 }

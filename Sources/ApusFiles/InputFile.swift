@@ -13,9 +13,15 @@ package final class InputFile: Sendable {
   private let descriptor: Int32
 
   /// - Throws: `ApusError` (file) when it can't be opened or is no regular file.
-  package init(_ path: String) throws {
+  package convenience init(_ path: String) throws {
+    try FilePath.check(path)
+    try self.init(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), path)
+  }
+
+  /// Takes over what `open` gave, an error too.
+  init(_ opened: Int32, _ path: String) throws {
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    descriptor = opened
     guard descriptor >= 0 else { throw ApusError.file("can't open \(path)", errno) }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
@@ -32,11 +38,13 @@ package final class InputFile: Sendable {
   /// - Parameters:
   ///   - count: how many.
   ///   - offset: of the first, from the file's beginning.
-  /// - Throws: `ApusError` (file) when the file has fewer, or can't be read.
+  /// - Throws: `ApusError` (file) when the file has fewer, or can't be read, (memory) when the machine has less.
   package func read(_ count: Int, at offset: Int) throws -> [UInt8] {
     guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
       throw ApusError(.file, "\(path): truncated: \(count) bytes at \(offset) of a file of \(size)")
     }
+    // A file with holes may be larger than the disk.
+    try HostMemory.require(count, for: path)
     var failure: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
       while filled < count {
@@ -57,15 +65,20 @@ extension InputFile {
   /// All bytes of a regular file, through one descriptor: what is measured is what is read.
   /// - Throws: `ApusError` (file) when it can't be read or has more than `limit` bytes.
   package static func bytes(of path: String, limit: Int) throws -> [UInt8] {
-    let file = try InputFile(path)
-    guard file.size <= limit else {
-      throw ApusError(.file, "\(path) has \(file.size) bytes; at most \(limit) are read")
-    }
-    return try file.read(file.size, at: 0)
+    try InputFile(path).bytes(limit: limit)
+  }
+
+  /// All bytes.
+  /// - Throws: `ApusError` (file) when they can't be read or are more than `limit`.
+  package func bytes(limit: Int) throws -> [UInt8] {
+    guard size <= limit else { throw ApusError(.file, "\(path) has \(size) bytes; at most \(limit) are read") }
+    return try read(size, at: 0)
   }
 
   /// Whether there is something at a path.
-  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+  package static func exists(_ path: String) -> Bool {
+    (try? FilePath.check(path)) != nil && access(path, F_OK) == 0
+  }
 }
 
 extension ApusError {

@@ -8,12 +8,35 @@ import ApusCore
 package final class OutputFile {
   private let path: String
   private var descriptor: Int32
+  private var digesting: Digest?
 
-  /// Creates a file at `temporary`, where nothing must be, that will become the one at `path`: errors name that.
-  init(creating temporary: String, for path: String) throws {
+  /// Creates a file where nothing must be.
+  /// - Parameters:
+  ///   - name: of the file, in `folder`.
+  ///   - folder: holds it.
+  ///   - replaced: the name of a file whose owner and rights it gets, if there is one; otherwise they are the user's.
+  ///   - replacedFolder: holds that.
+  ///   - path: what errors name.
+  ///   - isDigested: whether ``digest`` will be asked for.
+  init(
+    _ name: String, in folder: Folder, rightsOf replaced: String, in replacedFolder: Folder?, for path: String,
+    isDigested: Bool = false
+  ) throws {
     self.path = path
-    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    digesting = isDigested ? Digest() : nil
+    let old = replacedFolder?.entry(replaced).flatMap { $0.isFile ? $0 : nil }
+    // Closed to others until it has its rights.
+    descriptor = folder.open(name, O_WRONLY | O_CREAT | O_EXCL, old == nil ? 0o666 : 0o600)
     guard descriptor >= 0 else { throw ApusError.file("can't write \(path)", errno) }
+    guard let old, let replacedFolder else { return }
+    let source = replacedFolder.open(replaced, O_RDONLY | O_NONBLOCK)
+    defer { if source >= 0 { close(source) } }
+    do {
+      try Rights.give(old, accessListOf: source, to: descriptor, for: path)
+    } catch {
+      folder.removeFile(name)
+      throw error
+    }
   }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
@@ -21,6 +44,7 @@ package final class OutputFile {
   /// Appends bytes.
   /// - Throws: `ApusError` (file) when they can't be written.
   package func write(_ bytes: RawSpan) throws {
+    digesting?.add(bytes)
     var done = 0
     while done < bytes.byteCount {
       let count = bytes.extracting(droppingFirst: done).withUnsafeBytes {
@@ -37,6 +61,9 @@ package final class OutputFile {
   /// Appends bytes.
   /// - Throws: `ApusError` (file) when they can't be written.
   package func write(_ bytes: [UInt8]) throws { try write(bytes.span.bytes) }
+
+  /// Of the bytes so far.
+  var digest: String { digesting?.text ?? "" }
 
   /// Closes the file once its bytes are on the disk.
   func finish() throws {

@@ -13,7 +13,7 @@ extension Module {
   ///   - metadata: free text about the model.
   /// - Throws: `ApusError` (argument) when sizes are still to be inferred, (file) when it can't be written. What was at
   ///   `path` stays until the new file is complete.
-  public func save(to path: String, metadata: [String: String] = [:]) throws {
+  public func save(to path: String, metadata: NamedValues<String> = [:]) throws {
     try requireSizes()
     try SafetensorsFile.write(stateDictionary(), metadata: metadata, to: path)
   }

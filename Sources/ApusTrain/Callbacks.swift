@@ -30,14 +30,15 @@ public struct Callback: Sendable {
   /// let callbacks: [Callback] = [.earlyStopping(patience: 3), .checkpoint("best", bestOf: "val_loss")]
   /// ```
   /// - Parameters:
-  ///   - monitor: a name in ``History``; larger is better if it contains "accuracy", else smaller. A name that is not
-  ///     there ends the fit with an error (argument).
+  ///   - monitor: a name in ``History``. One that is not there ends the fit with an error (argument).
+  ///   - mode: which values are better; nil: as the metric itself says, of the loss the smaller. A metric that does not
+  ///     say is an error (argument).
   ///   - patience: epochs in a row without an improvement after which the training ends; 0 is as 1.
   ///   - minimumChange: what counts as an improvement: a change by more than this.
   public static func earlyStopping(
-    monitor: String = "val_loss", patience: Int = 0, minimumChange: Double = 0
+    monitor: String = "val_loss", mode: MonitorMode? = nil, patience: Int = 0, minimumChange: Double = 0
   ) -> Callback {
-    Callback { EarlyStopping(Monitor(monitor, minimumChange: minimumChange), patience: patience) }
+    Callback { EarlyStopping(Monitor(monitor, mode, minimumChange: minimumChange), patience: patience) }
   }
 
   /// Sets the learning rate before each step: the optimizer's first one (``Trainer/initialLearningRate``) times the
@@ -51,49 +52,17 @@ public struct Callback: Sendable {
   ///   - schedule: the factor as a function of progress. One that gives a negative rate ends the fit with an error
   ///     (argument).
   ///   - unit: what the schedule counts: steps of the whole training, or epochs, both from 0.
-  public static func learningRate(_ schedule: Schedule, per unit: ScheduleUnit = .step) -> Callback {
-    Callback { LearningRateSetter(schedule, unit) }
+  ///   - isNew: whether a run that ``Trainer/resume(from:)`` took up may go on with another schedule, or another first
+  ///     rate, than it had; otherwise a rate other than that of its last step ends the fit with an error (argument).
+  public static func learningRate(
+    _ schedule: Schedule, per unit: ScheduleUnit = .step, isNew: Bool = false
+  ) -> Callback {
+    Callback { LearningRateSetter(schedule, unit, isNew) }
   }
 }
 
 /// What a schedule counts: steps of the whole training or epochs.
 public enum ScheduleUnit: Hashable, Sendable { case step, epoch }
-
-/// Follows a value of the history.
-struct Monitor: Sendable {
-  let name: String
-  let minimumChange: Double
-
-  init(_ name: String, minimumChange: Double = 0) {
-    self.name = name
-    self.minimumChange = abs(minimumChange)
-  }
-
-  private func isBetter(_ a: Double, than b: Double) -> Bool {
-    name.contains("accuracy") ? a > b + minimumChange : a < b - minimumChange
-  }
-
-  /// The place of the best value among the history's epochs from number `start` on, counted from 0. Earlier runs' epochs
-  /// need not have it.
-  /// - Throws: `ApusError` (argument) when the last epoch has no such value.
-  func best(_ history: History, from start: Int = 0) throws -> Int? {
-    guard let last = history.epochs.last else { return nil }
-    guard last.values[name] != nil else {
-      var latest = history
-      latest.epochs = [last]
-      throw ApusError(
-        .argument, "there is no value \"\(name)\" to watch; there are \(latest.names.joined(separator: ", "))")
-    }
-    var best: (place: Int, value: Double)?
-    let epochs = history.epochs.dropFirst(start)
-    for (place, epoch) in zip(epochs.indices, epochs) {
-      guard let value = epoch.values[name] else { continue }
-      if let known = best, !known.value.isNaN, !isBetter(value, than: known.value) { continue }
-      best = (place, value)
-    }
-    return best?.place
-  }
-}
 
 private final class EpochEnd: TrainingObserver {
   private let body: @Sendable (TrainingMoment) throws -> Void
@@ -111,9 +80,11 @@ private final class EarlyStopping: TrainingObserver {
     self.patience = patience
   }
 
+  func trainingWillBegin(_ moment: TrainingMoment) throws { try monitor.check(moment.trainer) }
+
   func epochDidEnd(_ moment: TrainingMoment) throws {
     let start = moment.trainer.state.withLock { $0.runStart }
-    guard let best = try monitor.best(moment.history, from: start) else { return }
+    guard let best = try monitor.best(moment.history, moment.trainer, from: start) else { return }
     let waited = moment.history.epochs.count - 1 - best
     if waited > 0 && waited >= patience { moment.stop() }
   }
@@ -122,18 +93,39 @@ private final class EarlyStopping: TrainingObserver {
 private final class LearningRateSetter: TrainingObserver {
   private let schedule: Schedule
   private let unit: ScheduleUnit
+  private let isNew: Bool
 
-  init(_ schedule: Schedule, _ unit: ScheduleUnit) {
+  init(_ schedule: Schedule, _ unit: ScheduleUnit, _ isNew: Bool) {
     self.schedule = schedule
     self.unit = unit
+    self.isNew = isNew
+  }
+
+  /// The checkpoint has the rate of its last step: the same schedule gives it again.
+  func trainingWillBegin(_ moment: TrainingMoment) throws {
+    let isResumed = moment.trainer.state.withLock { $0.isResumed }
+    guard isResumed, !isNew, moment.totalSteps > 0 else { return }
+    let place = unit == .step ? moment.totalSteps - 1 : moment.epoch - (moment.step == 0 ? 1 : 0)
+    let (had, gives) = (moment.trainer.optimizer.learningRate, try rate(moment, place))
+    // Another machine's cosine may differ in its last bit.
+    guard abs(had - gives) <= 1e-12 * Swift.max(had, gives) else {
+      throw ApusError(
+        .argument,
+        "the resumed run had another schedule: its rate at \(unit) \(place) was \(had), this one gives \(gives). The "
+          + "schedule, the optimizer's first rate and the epochs that the run was begun with fit; isNew allows another")
+    }
   }
 
   func stepWillBegin(_ moment: TrainingMoment) throws {
-    let place = unit == .step ? moment.totalSteps : moment.epoch
+    let rate = try rate(moment, unit == .step ? moment.totalSteps : moment.epoch)
+    if moment.trainer.optimizer.learningRate != rate { moment.trainer.optimizer.learningRate = rate }
+  }
+
+  private func rate(_ moment: TrainingMoment, _ place: Int) throws -> Double {
     let rate = moment.trainer.initialLearningRate * schedule(place)
     guard rate >= 0 else {
       throw ApusError(.argument, "the schedule gives a learning rate of \(rate) at \(unit) \(place): 0 or more fit")
     }
-    if moment.trainer.optimizer.learningRate != rate { moment.trainer.optimizer.learningRate = rate }
+    return rate
   }
 }

@@ -18,18 +18,74 @@ struct CheckpointState: Codable {
   var runStart: Int
   var totalSteps: Int
   var dataset: DatasetState?
-  /// Sums of loss and metrics over the epoch so far.
-  var sums: [Double]
+  /// Running sums of loss and metrics over the epoch so far, several for each.
+  var totals: [[Double]]?
+  /// The same in checkpoints of earlier versions: one sum over the examples for each.
+  var sums: [Double]?
   /// Key and offset of the random generators; the default one's name is empty.
-  var generators: [String: [Int64]]
+  var generators: GeneratorStates
   var history: History
+  /// How the run was begun; checkpoints of older versions don't say.
+  var run: RunSettings?
+  /// What the other files are recognised by; checkpoints of older versions don't say.
+  var digests: [String: String]?
+}
+
+/// What a run was begun with that its later course depends on.
+package struct RunSettings: Hashable, Codable, Sendable {
+  /// Of the whole run.
+  package var epochs: Int
+  /// That its schedule is relative to.
+  package var learningRate: Double
+
+  package init(epochs: Int, learningRate: Double) {
+    self.epochs = epochs
+    self.learningRate = learningRate
+  }
+}
+
+/// Keys and offsets of generators under their names.
+struct GeneratorStates: Codable {
+  var values: NamedValues<[Int64]>
+
+  private struct Named: Codable {
+    var name: String
+    var state: [Int64]
+  }
+
+  init(_ values: NamedValues<[Int64]>) { self.values = values }
+
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    // Older versions wrote an object, in which names have to differ after Unicode normalisation too.
+    if let object = try? container.decode([String: [Int64]].self) {
+      values = NamedValues(object.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+    } else {
+      values = NamedValues(try container.decode([Named].self).map { ($0.name, $0.state) })
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(values.map { Named(name: $0.key, state: $0.value) })
+  }
 }
 
 extension CheckpointState {
+  /// The running sums, whichever version made them. An earlier one counted examples, also where they had several targets.
+  var runningSums: [[Double]] { totals ?? sums?.map { [$0, Double(examples)] } ?? [] }
+
   /// Reads `state.json`; whatever is in the file, its numbers can be counted on from there without overflow.
   /// - Throws: `ApusError` (file) when it is missing, damaged or senseless.
-  init(path: String) throws {
-    let bytes = try InputFile.bytes(of: path, limit: 1 << 28)
+  init(_ file: InputFile) throws {
+    let path = file.path
+    let bytes = try file.bytes(limit: 1 << 28)
+    // The decoder takes some fifty bytes for each value that a file may spend two on. Ours, indented, take ten and more.
+    let values = bytes.count { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "[") }
+    guard values <= 1 << 18 || values <= bytes.count / 8 else {
+      throw ApusError(
+        .file, "\(path) holds \(values) values in \(bytes.count) bytes: more than a checkpoint's state does")
+    }
     let decoder = JSONDecoder()
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
@@ -56,7 +112,9 @@ extension CheckpointState {
       ("epoch", epoch), ("position", position), ("examples", examples), ("runStart", runStart),
       ("totalSteps", totalSteps), ("dataset.epoch", dataset?.epoch ?? 0), ("dataset.position", dataset?.position ?? 0),
     ]
+    if let run { counts.append(("run.epochs", run.epochs)) }
     var times = [("seconds", seconds)]
+    if let run { times.append(("run.learningRate", run.learningRate)) }
     for (index, epoch) in history.epochs.enumerated() {
       let name = "history.epochs[\(index)]"
       counts += [
@@ -64,7 +122,7 @@ extension CheckpointState {
       ]
       times.append(("\(name).seconds", epoch.seconds))
     }
-    for (name, state) in generators {
+    for (name, state) in generators.values {
       guard state.count == 2 else {
         throw ApusError(.file, "\(path): the generator '\(name)' has \(state.count) numbers, where key and offset fit")
       }

@@ -18,14 +18,19 @@ extension Trainer {
   ///   - epochs: passes over the data, 0 or more.
   ///   - validation: batches that loss and metrics are taken on after every epoch; `val_loss` and so on.
   ///   - callbacks: what else happens; they are asked in their order.
+  ///   - file: the caller's file, named by an error where the failing line itself can't be found.
+  ///   - line: the caller's line, named with the file.
   /// - Returns: the records of all epochs so far.
   /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train or validate
-  ///   on, `epochs` is negative, the trainer is training or evaluating already or a resumed run had other data;
+  ///   on, `epochs` is negative, the optimizer does not have all trainable parameters of the model (one that trains
+  ///   another model, or a ``Slot`` with a new module), the trainer is training or evaluating already or a resumed run
+  ///   had other data;
   ///   `CancellationError` when the task is cancelled, and what reading the data or callbacks throw. The model keeps
   ///   what it learned.
   @discardableResult
   public func fit(
-    _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = []
+    _ train: Dataset, epochs: Int, validation: Dataset? = nil, callbacks: [Callback] = [],
+    file: StaticString = #fileID, line: UInt = #line
   ) async throws -> History {
     guard epochs >= 0 else { throw ApusError(.argument, "training for \(epochs) epochs: 0 or more fit") }
     guard train.count > 0 || epochs == 0 else {
@@ -34,9 +39,12 @@ extension Trainer {
     guard validation?.count != 0 else {
       throw ApusError(.argument, "there is nothing to validate on: the dataset is empty")
     }
-    return try await occupied("a fit", nests: false) {
-      let endEpoch = try begin(epochs)
-      return try await run(train, endEpoch, validation, callbacks)
+    return try await CallPlace.telling(file, line) {
+      try await occupied("a fit", nests: false) {
+        try Self.checkParameters(of: model, optimizer)
+        let endEpoch = try begin(epochs)
+        return try await run(train, endEpoch, validation, callbacks)
+      }
     }
   }
 
@@ -66,6 +74,7 @@ extension Trainer {
         throw ApusError(.argument, "training for \(epochs) epochs after \(start): in all at most \(1 << 53) fit")
       }
       state.isAskedToStop = false
+      state.run = RunSettings(epochs: epochs, learningRate: initialLearningRate)
       if !state.isResumed {
         // A run that was stopped within an epoch begins the epoch anew.
         state.runStart = state.epoch

@@ -140,7 +140,9 @@ enum ProgressText {
     guard value.isFinite else { return "\(value)" }
     if value != 0 && abs(value) < 5e-4 || abs(value) >= 1e9 {
       let exponent = Int(log10(abs(value)).rounded(.down))
-      return "\(decimal(value / pow(10, Double(exponent)), 2))e\(exponent)"
+      // In two steps: 10^-324 would be 0.
+      return
+        "\(decimal(value / pow(10, Double(exponent / 2)) / pow(10, Double(exponent - exponent / 2)), 2))e\(exponent)"
     }
     return decimal(value, 4)
   }

@@ -1,5 +1,6 @@
 import ApusCore
 import ApusData
+import ApusFiles
 import ApusNN
 import Synchronization
 
@@ -38,7 +39,7 @@ public final class Trainer: Sendable {
   public let model: any Layer
   /// What changes the model's parameters.
   public let optimizer: any Optimizer
-  /// Of predictions and targets, the mean over a batch.
+  /// Of predictions and targets: a batch's mean is what training makes smaller.
   public let loss: Loss
   /// What is measured beside the loss.
   public let metrics: [Metric]
@@ -46,16 +47,19 @@ public final class Trainer: Sendable {
   public let gradientClipping: GradientClipping?
   /// The optimizer's learning rate when the trainer was made: what schedules are relative to.
   public let initialLearningRate: Double
-  let sums: MetricSums
+  let sums: RunningSums
   private let trainSteps: StepFunctions
   private let evaluationSteps: StepFunctions
   private let forward: StepFunctions
   let state = Mutex(TrainingState())
+  /// Those of the folders that are saved to.
+  let locks = Mutex<[FolderLock.Key: WeakLock]>([:])
 
   /// A trainer of a model; nothing runs before ``fit(_:epochs:validation:callbacks:)``.
   /// - Parameters:
   ///   - model: is trained in place.
-  ///   - optimizer: is given the model's parameters unless it has some.
+  ///   - optimizer: is given the model's parameters unless it has some. One that has others is an error when training
+  ///     begins: see ``fit(_:epochs:validation:callbacks:)``.
   ///   - loss: of predictions and targets, the mean over the batch.
   ///   - metrics: what is measured beside the loss, over each epoch and by ``evaluate(_:)``. Their names differ from
   ///     each other and from `loss`, and don't begin with `val_`.
@@ -76,9 +80,11 @@ public final class Trainer: Sendable {
     self.gradientClipping = gradientClipping
     if optimizer.parameters.isEmpty { optimizer.attach(model.parameters) }
     initialLearningRate = optimizer.learningRate
-    let sums = MetricSums(metrics)
+    let sums = RunningSums(loss, metrics)
     self.sums = sums
     trainSteps = StepFunctions("train", mode) { inputs, targets in
+      // The model may have changed since the fit began: a slot's module, what is trainable.
+      try Trainer.checkParameters(of: model, optimizer)
       optimizer.zeroGradients()
       let predictions = model(inputs)
       let value = loss(predictions, targets)
@@ -115,9 +121,25 @@ public final class Trainer: Sendable {
     _ = try trainSteps(batch.inputs, targets)
   }
 
+  /// Checks that the optimizer has every parameter that is to be trained: others would stay as they are without a word.
+  static func checkParameters(of model: any Layer, _ optimizer: any Optimizer) throws {
+    let known = Set(optimizer.parameters.map { ObjectIdentifier($0) })
+    let missing = model.namedParameters().filter { _, parameter in
+      // Only floating-point ones have gradients. What they hold is looked at, and is no part of a graph.
+      !known.contains(ObjectIdentifier(parameter)) && parameter.isTrainable
+        && outsideTrace { !parameter.isInitialized || parameter.value.dtype.isFloatingPoint }
+    }
+    if missing.isEmpty { return }
+    let names = missing.prefix(12).map(\.name).joined(separator: ", ")
+    throw ApusError(
+      .argument,
+      "the optimizer does not have all that is to be trained: \(names)\(missing.count > 12 ? " and \(missing.count - 12) more" : ""). "
+        + "Give it them (optimizer.attach(model.parameters)), or freeze them (setTrainable(false))")
+  }
+
   // MARK: Evaluation
 
-  /// The loss and the metrics over a dataset, in inference mode: means over all examples.
+  /// The loss and the metrics over a dataset, in inference mode: over all examples, however they are cut into batches.
   ///
   /// ```swift
   /// let result = try await trainer.evaluate(digits.test.batched(128))
@@ -125,10 +147,14 @@ public final class Trainer: Sendable {
   /// ```
   /// - Parameter dataset: of batches, inputs first and targets last.
   /// - Returns: the values under `loss` and the metrics' names.
-  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none or the trainer is at
-  ///   work already, or what reading the data throws.
-  public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
-    try await occupied("an evaluation") { try await measure(dataset) }
+  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none, all targets are ignored or
+  ///   the trainer is at work already, or what reading the data throws.
+  public func evaluate(
+    _ dataset: Dataset, file: StaticString = #fileID, line: UInt = #line
+  ) async throws -> [String: Double] {
+    try await CallPlace.telling(file, line) {
+      try await occupied("an evaluation") { try await measure(dataset) }
+    }
   }
 
   func measure(_ dataset: Dataset) async throws -> [String: Double] {
@@ -147,7 +173,10 @@ public final class Trainer: Sendable {
       examples += batch.inputs.shape[0]
     }
     guard examples > 0 else { throw ApusError(.argument, "there is nothing to evaluate on: the dataset is empty") }
-    return Dictionary(sums.means(examples)) { first, _ in first }
+    guard sums.values[0][1] > 0 else {
+      throw ApusError(.argument, "there is nothing to evaluate on: no target counts for the loss \(loss.name)")
+    }
+    return Dictionary(sums.means) { first, _ in first }
   }
 
   // MARK: One at a time
@@ -199,12 +228,14 @@ public final class Trainer: Sendable {
   /// - Returns: [N, …], what the model gives: logits where it was trained on them.
   /// - Throws: `ApusError` when the input does not fit the model, (argument) when the trainer is at work already,
   ///   unless a callback of that training asks.
-  public func predict(_ inputs: Tensor) throws -> Tensor {
-    try occupied("a prediction") {
-      let modes = model.modes
-      defer { modes.restore() }
-      model.eval()
-      return try forward(inputs, nil)[0]
+  public func predict(_ inputs: Tensor, file: StaticString = #fileID, line: UInt = #line) throws -> Tensor {
+    try CallPlace.telling(file, line) {
+      try occupied("a prediction") {
+        let modes = model.modes
+        defer { modes.restore() }
+        model.eval()
+        return try forward(inputs, nil)[0]
+      }
     }
   }
 
@@ -213,15 +244,19 @@ public final class Trainer: Sendable {
   /// - Returns: [examples, …].
   /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) when the trainer is at
   ///   work already, or what reading the data throws.
-  public func predict(_ dataset: Dataset) async throws -> Tensor {
-    try await occupied("a prediction") {
-      let modes = model.modes
-      defer { modes.restore() }
-      model.eval()
-      var outputs: [Tensor] = []
-      for try await batch in dataset.epoch(0) { outputs.append(try forward(batch.inputs, nil)[0]) }
-      guard !outputs.isEmpty else { throw ApusError(.argument, "there is nothing to predict: the dataset is empty") }
-      return concatenate(outputs, axis: 0)
+  public func predict(
+    _ dataset: Dataset, file: StaticString = #fileID, line: UInt = #line
+  ) async throws -> Tensor {
+    try await CallPlace.telling(file, line) {
+      try await occupied("a prediction") {
+        let modes = model.modes
+        defer { modes.restore() }
+        model.eval()
+        var outputs: [Tensor] = []
+        for try await batch in dataset.epoch(0) { outputs.append(try forward(batch.inputs, nil)[0]) }
+        guard !outputs.isEmpty else { throw ApusError(.argument, "there is nothing to predict: the dataset is empty") }
+        return concatenate(outputs, axis: 0)
+      }
     }
   }
 

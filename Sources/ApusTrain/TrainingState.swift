@@ -18,6 +18,8 @@ struct TrainingState: Sendable {
   var totalSteps = 0
   /// The data's order when the state was saved; nil: any.
   var dataset: DatasetState?
+  /// How the run was begun.
+  var run: RunSettings?
   /// Set by ``Trainer/resume(from:)``: the next `fit` goes on with the run instead of beginning one.
   var isResumed = false
   /// What has the model to itself: `a fit`, `an evaluation`.
@@ -46,8 +48,8 @@ public struct TrainingMoment: Sendable {
   /// Steps made in all, over all epochs.
   public let totalSteps: Int
 
-  /// Loss and metrics over the epoch's examples so far. Reading them waits for the last step.
-  public var values: [(name: String, value: Double)] { atEnd ?? trainer.sums.means(examples) }
+  /// Loss and metrics over the epoch's examples so far; NaN before any. Reading them waits for the last step.
+  public var values: [(name: String, value: Double)] { atEnd ?? trainer.sums.means }
   /// Those of an epoch that has ended: the running sums are the next one's already.
   var atEnd: [(name: String, value: Double)]?
   /// The records of all epochs so far.

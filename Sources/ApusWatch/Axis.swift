@@ -10,14 +10,25 @@ struct Axis: Sendable {
   var ticks: [Double]
   var isLogarithmic: Bool
 
+  /// What axes are computed with: within it no sum, quotient or power of ten overflows or vanishes. Values beyond it lie at
+  /// the axis's ends.
+  private static let magnitudes = 1e-300...1e300
+  /// Of epochs: whole numbers that a double holds, with room to count on.
+  private static let integers = -(1 << 52)...(1 << 52)
+
+  /// A number of an epoch as near as axes count.
+  static func countable(_ epoch: Int) -> Int { min(max(epoch, integers.lowerBound), integers.upperBound) }
+
   /// Covers `values` (only finite ones count). `including` values belong to the range too; `limit` caps the widening.
   init(covering values: [Double], including: [Double] = [], limit: Double? = nil, tickCount: Int = 5) {
-    let shown = (values + including).filter(\.isFinite)
+    let largest = Axis.magnitudes.upperBound
+    let shown = (values + including).filter(\.isFinite).map { min(max($0, -largest), largest) }
     var low = shown.min() ?? 0
     var high = shown.max() ?? 1
-    if high - low <= 1e-9 * max(abs(high), abs(low)) {
+    if high - low <= 1e-9 * max(abs(high), abs(low)) || high - low < Axis.magnitudes.lowerBound {
       // One value only: a range around it, so that it is not drawn on the frame.
-      let margin = high == 0 ? 1 : abs(high) * 0.1
+      let magnitude = max(abs(high), abs(low))
+      let margin = magnitude < Axis.magnitudes.lowerBound ? 1 : magnitude * 0.1
       low -= margin
       high += margin
     }
@@ -27,7 +38,8 @@ struct Axis: Sendable {
     if let limit, limit >= high { high = min(last * step, limit) } else { high = last * step }
     var ticks: [Double] = []
     lower = first * step
-    while first <= last {
+    // A handful of ticks; counted, so that nothing that a number does can keep this going.
+    for _ in 0..<4 * tickCount where first <= last {
       if first * step <= high * (1 + 1e-12) || high <= 0 { ticks.append(first * step) }
       first += 1
     }
@@ -38,7 +50,8 @@ struct Axis: Sendable {
 
   /// A logarithmic axis over positive `values`.
   init(logarithmicCovering values: [Double]) {
-    let shown = values.filter { $0.isFinite && $0 > 0 }
+    let (least, largest) = (Axis.magnitudes.lowerBound, Axis.magnitudes.upperBound)
+    let shown = values.filter { $0.isFinite && $0 > 0 }.map { min(max($0, least), largest) }
     let low = shown.min() ?? 0.1
     let high = shown.max() ?? 1
     let candidates = Axis.decades(from: low, to: high)
@@ -55,6 +68,8 @@ struct Axis: Sendable {
 
   /// Whole numbers from `first` to `last`, as epochs are counted.
   init(integersFrom first: Int, to last: Int, tickCount: Int = 7) {
+    let first = Axis.countable(first)
+    let last = max(Axis.countable(last), first)
     let step = max(1, Int(Axis.step(span: Double(max(last - first, 1)), tickCount: tickCount).rounded(.up)))
     // A single epoch stands in the middle.
     lower = Double(first) - (last > first ? 0 : 0.5)
@@ -75,6 +90,8 @@ struct Axis: Sendable {
   /// Where `value` lies: 0 at the lower, 1 at the upper end. Nil for what the axis cannot show.
   func position(of value: Double) -> Double? {
     guard value.isFinite, !isLogarithmic || value > 0 else { return nil }
+    let largest = Axis.magnitudes.upperBound
+    let value = isLogarithmic ? max(value, Axis.magnitudes.lowerBound) : min(max(value, -largest), largest)
     let share =
       isLogarithmic
       ? (log10(value) - log10(lower)) / (log10(upper) - log10(lower)) : (value - lower) / (upper - lower)

@@ -109,9 +109,14 @@ extension Canvas {
   /// `text`, shortened with an ellipsis until it is at most `limit` units wide.
   public func fitted(_ text: String, to limit: Double, font: Font) -> String {
     guard width(of: text, font: font) > limit else { return text }
-    var shortened = text
-    while !shortened.isEmpty, width(of: shortened + "…", font: font) > limit { shortened.removeLast() }
-    return shortened + "…"
+    // Halved again and again: letter by letter a long text would be measured as often as it has letters.
+    let letters = Array(text)
+    var (fitting, tooLong) = (0, letters.count)
+    while tooLong - fitting > 1 {
+      let middle = fitting + (tooLong - fitting) / 2
+      if width(of: String(letters[..<middle]) + "…", font: font) > limit { tooLong = middle } else { fitting = middle }
+    }
+    return String(letters[..<fitting]) + "…"
   }
 }
 

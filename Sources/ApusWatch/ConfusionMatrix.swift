@@ -23,8 +23,8 @@ public struct ConfusionMatrix: Picture {
   ///   - title: the headline.
   ///   - counts: `counts[actual][predicted]`.
   ///   - classes: their names.
-  /// - Throws: `ApusError` (argument) unless `counts` is square, not negative and as large as `classes`, with 1 to 200
-  ///   classes.
+  /// - Throws: `ApusError` (argument) unless `counts` is square, not negative, of a sum that an Int holds, and as large as
+  ///   `classes`, with 1 to 200 classes.
   public init(title: String = "Confusion matrix", counts: [[Int]], classes: [String]) throws {
     guard (1...200).contains(classes.count) else {
       throw ApusError(.argument, "a confusion matrix of \(classes.count) classes cannot be drawn: 1 to 200 can")
@@ -35,7 +35,13 @@ public struct ConfusionMatrix: Picture {
         "\(classes.count) class names need \(classes.count) × \(classes.count) counts, not \(counts.count) rows of "
           + "\(Set(counts.map(\.count)).sorted())")
     }
-    guard counts.allSatisfy({ $0.allSatisfy { $0 >= 0 } }) else { throw ApusError(.argument, "a count is negative") }
+    var total = 0
+    for count in counts.joined() {
+      guard count >= 0 else { throw ApusError(.argument, "a count is negative") }
+      let (sum, overflow) = total.addingReportingOverflow(count)
+      guard !overflow else { throw ApusError(.argument, "the counts add up to more than \(Int.max)") }
+      total = sum
+    }
     self.title = title
     self.counts = counts
     self.classes = classes

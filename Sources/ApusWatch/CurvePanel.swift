@@ -24,6 +24,7 @@ struct CurvePanel: Sendable {
 
   var title: String
   var curves: [Curve]
+  /// As ``Axis/countable(_:)`` gives it.
   var firstEpoch: Int
   var axis: Axis
 

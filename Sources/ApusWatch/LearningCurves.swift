@@ -37,7 +37,7 @@ public struct LearningCurves: Picture {
   ///   - validationLoss: the same for validation data.
   ///   - trainAccuracy: share of right answers of each epoch, 0 to 1.
   ///   - validationAccuracy: the same for validation data.
-  ///   - firstEpoch: the number of the first epoch.
+  ///   - firstEpoch: the number of the first epoch, counted as far as ±2⁵².
   ///   - lossScale: how the loss axis is divided.
   public init(
     title: String? = nil, trainLoss: [Double], validationLoss: [Double] = [], trainAccuracy: [Double] = [],
@@ -89,7 +89,7 @@ public struct LearningCurves: Picture {
       let including = low >= 0 && low < 0.5 * high ? [0.0] : []
       panels.append(
         CurvePanel(
-          title: "Loss", curves: losses, firstEpoch: firstEpoch,
+          title: "Loss", curves: losses, firstEpoch: Axis.countable(firstEpoch),
           axis: logarithmic ? Axis(logarithmicCovering: values) : Axis(covering: values, including: including)))
     }
     let accuracies = curves(
@@ -99,7 +99,8 @@ public struct LearningCurves: Picture {
       let values = accuracies.flatMap(\.values)
       panels.append(
         CurvePanel(
-          title: "Accuracy (%)", curves: accuracies, firstEpoch: firstEpoch, axis: Axis(covering: values, limit: 100)))
+          title: "Accuracy (%)", curves: accuracies, firstEpoch: Axis.countable(firstEpoch),
+          axis: Axis(covering: values, limit: 100)))
     }
     return panels
   }

@@ -1,10 +1,10 @@
 #include "capus.h"
+#include "capus_limits.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
 
 _Thread_local void *apus_thread_context = NULL;
 
@@ -94,6 +94,8 @@ static void make_room(size_t size) {
 void *apus_allocate(size_t bytes) {
   int c = class_of(bytes);
   if (c >= CLASSES) return NULL;
+  // The limit is asked for only where it could matter.
+  if (bytes > (size_t)1 << 28 && bytes > apus_bytes_allowed()) return NULL;
   size_t size = class_bytes(c);
   void *p = NULL;
   if (size <= SMALL_LIMIT && (p = pop(&cache.lists[c]))) {
@@ -147,9 +149,3 @@ void apus_trim(void) {
 
 size_t apus_bytes_in_use(void) { return atomic_load_explicit(&in_use, memory_order_relaxed); }
 size_t apus_bytes_cached(void) { return atomic_load_explicit(&cached, memory_order_relaxed); }
-
-size_t apus_bytes_physical(void) {
-  struct sysinfo info;
-  if (sysinfo(&info) != 0) return SIZE_MAX / 2;
-  return ((size_t)info.totalram + info.totalswap) * info.mem_unit;
-}

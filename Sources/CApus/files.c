@@ -3,13 +3,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/xattr.h>
 
-int apus_exchange_paths(const char *a, const char *b) {
+int apus_exchange(int folder, const char *a, const char *b) {
 #if defined(__linux__) && defined(RENAME_EXCHANGE)
-  return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0 ? 0 : errno;
+  return renameat2(folder, a, folder, b, RENAME_EXCHANGE) == 0 ? 0 : errno;
 #else
+  (void)folder;
   (void)a;
   (void)b;
   return ENOSYS;
 #endif
+}
+
+int apus_copy_access_list(int from, int to) {
+  static const char name[] = "system.posix_acl_access";
+  char list[4096];
+  ssize_t size = fgetxattr(from, name, list, sizeof list);
+  if (size < 0) {
+    if (errno != ENODATA && errno != ENOTSUP && errno != ENOSYS) return errno;
+    // The other may have one of its folder's.
+    (void)fremovexattr(to, name);
+    return 0;
+  }
+  return fsetxattr(to, name, list, (size_t)size, 0) == 0 ? 0 : errno;
 }

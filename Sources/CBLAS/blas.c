@@ -1,5 +1,6 @@
 #include "apus_blas.h"
 
+#include <capus_limits.h>
 #include <cblas.h>
 #include <copenmp.h>
 #include <dlfcn.h>
@@ -11,12 +12,17 @@ static const double kWholeTeamWork = 4e6;
 /// Below this much work in a whole batch, a fork costs more than it brings.
 static const double kForkWork = 1e5;
 
+// Whether the process's limits leave it no room.
+static bool isRefused = false;
+
 const char *apus_blas_message(apus_blas_status status) {
   switch (status) {
     case APUS_BLAS_OK: return "no error";
     case APUS_BLAS_BAD_SIZE:
       return "a matrix size or leading dimension is negative, shorter than its row, or above 2147483647";
-    case APUS_BLAS_MISSING: return "OpenBLAS can't be loaded (Debian: install libopenblas0-openmp)";
+    case APUS_BLAS_MISSING:
+      return isRefused ? "OpenBLAS was not loaded: the process may not take the memory that it needs"
+                       : "OpenBLAS can't be loaded (Debian: install libopenblas0-openmp)";
   }
   return "unknown status";
 }
@@ -29,6 +35,12 @@ static struct {
 } blas;
 
 static void load(void) {
+  // Refused memory, its start tries again for ever. It maps about 130 MiB for each thread, and as much again for
+  // callers of its own; tensors need room too.
+  if (!apus_has_room(((size_t)512 + (size_t)192 * (size_t)apus_processors()) << 20)) {
+    isRefused = true;
+    return;
+  }
   void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) return;
   blas.sgemm = (__typeof__(blas.sgemm))dlsym(library, "cblas_sgemm");

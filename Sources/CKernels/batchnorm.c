@@ -178,12 +178,21 @@ static void store(const struct call *c, void *vector, int64_t i, double value) {
     ((float *)vector)[i] = (float)value;
 }
 
+#include "batchnorm_scaled.h"
+
+// Whether the fast sums, in the element type, held a channel's squares.
+static bool is_ordinary(const struct call *c, double mean, double variance, double epsilon) {
+  double least = c->dtype == CK_FLOAT64 ? 1e-280 : 1e-30;
+  return fabs(mean) < (double)INFINITY && variance < (double)INFINITY && variance + epsilon > least;
+}
+
 int ck_batch_norm_training(ck_dtype dtype, const ck_channels *layout, double epsilon, const void *x, const void *scale,
                            const void *shift, void *y, void *mean, void *variance) {
   struct call c = {.x = x, .out = y};
   int status = prepare(&c, dtype, layout);
   if (status) return status;
   gather(&c);
+  bool all_ordinary = true;
   double per_sample = (double)layout->spatial;
   for (int64_t i = 0; i < layout->channels; i++) {
     double m = 0, squares = 0, seen = 0;
@@ -200,9 +209,14 @@ int ck_batch_norm_training(ck_dtype dtype, const ck_channels *layout, double eps
     store(&c, variance, i, v);
     c.vectors[0][i] = m;
     c.vectors[1][i] = load(&c, scale, i, 1) / sqrt(v + epsilon);
+    c.vectors[2][i] = v;
     c.vectors[3][i] = load(&c, shift, i, 0);
+    all_ordinary &= is_ordinary(&c, m, v, epsilon);
   }
   apply(&c);
+  for (int64_t i = 0; i < layout->channels && !all_ordinary; i++)
+    if (!is_ordinary(&c, c.vectors[0][i], c.vectors[2][i], epsilon))
+      normalise_scaled(&c, i, epsilon, load(&c, scale, i, 1), load(&c, shift, i, 0), mean, variance);
   free(c.vectors[0]);
   return CK_OK;
 }
@@ -245,6 +259,9 @@ int ck_batch_norm_backward(ck_dtype dtype, const ck_channels *layout, double eps
     c.vectors[3][i] = training ? -factor * sum / count : 0;
   }
   if (dx) apply(&c);
+  for (int64_t i = 0; i < layout->channels && training; i++)
+    if (!is_ordinary(&c, load(&c, mean, i, 0), load(&c, variance, i, 1), epsilon))
+      differentiate_scaled(&c, i, epsilon, load(&c, scale, i, 1), dscale, dshift);
   free(c.vectors[0]);
   return CK_OK;
 }

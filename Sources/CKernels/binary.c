@@ -44,13 +44,15 @@ CK_INLINE uint8_t ck_power_u8(uint8_t x, uint8_t y) {
 INTEGER_DEFINITIONS(i32)
 INTEGER_DEFINITIONS(i64)
 
-#define FLOAT_REMAINDER(S, FMOD)                                              \
+// A zero has the divisor's sign as well.
+#define FLOAT_REMAINDER(S, FMOD, COPYSIGN)                                    \
   CK_INLINE ck_##S ck_remainder_##S(ck_##S x, ck_##S y) {                     \
     ck_##S r = FMOD(x, y);                                                    \
-    return r != 0 && (r < 0) != (y < 0) ? r + y : r;                          \
+    if (r == 0) return COPYSIGN(r, y);                                        \
+    return (r < 0) != (y < 0) ? r + y : r;                                    \
   }
-FLOAT_REMAINDER(f32, fmodf)
-FLOAT_REMAINDER(f64, fmod)
+FLOAT_REMAINDER(f32, fmodf, copysignf)
+FLOAT_REMAINDER(f64, fmod, copysign)
 
 #define CK_BODY "binary_body.h"
 #include "levels.h"

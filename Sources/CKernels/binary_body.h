@@ -19,8 +19,8 @@
   K(SUBTRACT, S, S, FAST, x - y)                                          \
   K(MULTIPLY, S, S, FAST, x *y)                                           \
   K(DIVIDE, S, S, FAST, x / y)                                            \
-  K(MAXIMUM, S, S, FAST, (x > y || x != x) ? x : y)                       \
-  K(MINIMUM, S, S, FAST, (x < y || x != x) ? x : y)
+  K(MAXIMUM, S, S, FAST, ck_maximum_##S(x, y))                            \
+  K(MINIMUM, S, S, FAST, ck_minimum_##S(x, y))
 
 #define CK_BINARY_LOGICAL(K, S)                                           \
   K(LOGICAL_AND, S, b, FAST, (x != 0) & (y != 0))                         \
@@ -158,9 +158,12 @@ CK_POWER_SCALAR(f64)
 #define CK_BINARY_ROW(OP, S, R, COST, EXPRESSION) [CK_##OP][CK_IX_##S] = CK_BINARY_ENTRIES(OP, S),
 #define CK_COMPARE_ROW(OP, S, R, COST, EXPRESSION) [CK_##OP - CK_EQUAL][CK_IX_##S] = CK_BINARY_ENTRIES(OP, S),
 
-// a * b + c and c - a * b with every mix of vectors and scalars; V is the bit set of vectors.
+// a * b + c and c - a * b with every mix of vectors and scalars; V is the bit set of vectors. The product is rounded: what
+// a fused program computes must not differ from its operations one by one, as it would where the product overflows or
+// underflows.
 #define CK_TERNARY_MIX(OP, S, V, EXPRESSION)                                                                         \
   static void N(OP##_##S##_##V)(int64_t n, const void *first, const void *second, const void *third, void *out) {    \
+    _Pragma("clang fp contract(off)")                                                                                \
     const ck_##S *a = first, *b = second, *c = third;                                                                \
     const ck_##S a0 = *a, b0 = *b, c0 = *c;                                                                          \
     (void)a0, (void)b0, (void)c0;                                                                                    \

@@ -42,7 +42,7 @@ struct plan {
 
 static int source_count(ck_op op) {
   if (op <= CK_GREATER_EQUAL) return 2;
-  if (op == CK_CAST || op == CK_COPY || op <= CK_SOFTPLUS) return 1;
+  if (op == CK_CAST || op == CK_COPY || op <= CK_NORMAL_PDF) return 1;
   return 3;
 }
 

@@ -15,8 +15,8 @@ struct softmax_table {
   struct softmax_kernels kernels[2];
 };
 
-#define CK_LOG_f32 ck_logf
-#define CK_LOG_f64 log
+#define CK_LOG1P_f32 ck_log1pf
+#define CK_LOG1P_f64 log1p
 
 #define CK_BODY "softmax_body.h"
 #include "levels.h"

@@ -2,7 +2,7 @@
 #include "internal.h"
 #include "vmath.h"
 
-enum { UNARY_COUNT = CK_SOFTPLUS - CK_NEGATE + 1 };
+enum { UNARY_COUNT = CK_NORMAL_PDF - CK_NEGATE + 1 };
 
 struct unary_kernel {
   ck_unary_fn range, entry;
@@ -26,7 +26,7 @@ CK_TABLES(struct unary_table, unary_table);
 
 static const struct unary_kernel *find(ck_op op, ck_dtype dtype) {
   int column = ck_arithmetic_index(dtype);
-  if (column < 0 || (int)op < CK_NEGATE || op > CK_SOFTPLUS) return NULL;
+  if (column < 0 || (int)op < CK_NEGATE || op > CK_NORMAL_PDF) return NULL;
   return &CK_TABLE(unary_table)->kernels[op - CK_NEGATE][column];
 }
 

@@ -60,10 +60,14 @@
   K(TANH, f64, f64, SLOW, tanh(x))                \
   K(ERF, f64, f64, SLOW, erf(x))                  \
   K(SIGMOID, f64, f64, SLOW, ck_sigmoid(x))       \
-  K(SILU, f64, f64, SLOW, x / (1.0 + exp(-x)))    \
+  K(SILU, f64, f64, SLOW, ck_silu(x))             \
   K(GELU_TANH, f64, f64, SLOW, ck_gelu_tanh(x))   \
   K(GELU_ERF, f64, f64, SLOW, ck_gelu_erf(x))     \
-  K(SOFTPLUS, f64, f64, SLOW, ck_softplus(x))
+  K(SOFTPLUS, f64, f64, SLOW, ck_softplus(x))     \
+  K(NORMAL_CDF, f32, f32, MATH, ck_normal_cdff(x)) \
+  K(NORMAL_PDF, f32, f32, MATH, ck_normal_pdff(x)) \
+  K(NORMAL_CDF, f64, f64, SLOW, ck_normal_cdf(x)) \
+  K(NORMAL_PDF, f64, f64, SLOW, ck_normal_pdf(x))
 
 // Two functions a kernel: one for a range, one that callers get, which splits large calls.
 #define CK_UNARY_ENTRY(OP, S, R, COST)                                                     \
@@ -88,7 +92,8 @@
 
 CK_UNARY_LIST(CK_UNARY_DEFINE)
 
-// float32 sine and cosine: runs with an argument beyond the fast reduction's limit go through the C library.
+// float32 sine and cosine: runs with an argument beyond the fast reduction's limit are gone through one by one, those
+// arguments by the C library. What its neighbours are decides nothing about a result.
 #define CK_SINE_DEFINE(OP, QUARTER, LIBRARY)                                               \
   static void N(OP##_f32_range)(int64_t n, const void *a, void *out) {                     \
     const float *in = a;                                                                   \
@@ -99,7 +104,11 @@ CK_UNARY_LIST(CK_UNARY_DEFINE)
       CK_VECTORIZE for (int64_t i = start; i < end; i++)                                   \
         outside |= !(__builtin_fabsf(in[i]) <= CK_SINCOS_LIMIT);                           \
       if (outside) {                                                                       \
-        for (int64_t i = start; i < end; i++) result[i] = LIBRARY(in[i]);                  \
+        for (int64_t i = start; i < end; i++) {                                            \
+          const float x = in[i];                                                           \
+          const bool near = __builtin_fabsf(x) <= CK_SINCOS_LIMIT;                         \
+          result[i] = near ? ck_sin_shifted(x, QUARTER, CK_HAVE_FMA) : LIBRARY(x);         \
+        }                                                                                  \
       } else {                                                                             \
         CK_VECTORIZE for (int64_t i = start; i < end; i++)                                 \
           result[i] = ck_sin_shifted(in[i], QUARTER, CK_HAVE_FMA);                         \

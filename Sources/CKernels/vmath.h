@@ -90,7 +90,8 @@ CK_INLINE float ck_expm1f(float x) {
   float c = x > 89.0f ? 89.0f : x;
   c = c < -20.0f ? -20.0f : c;
   float y = ck_expm1_moderate(c);
-  return x == 0.0f ? x : y;
+  // x itself where x^2/2 is less than half a unit in the last place: the scale would round subnormal numbers.
+  return __builtin_fabsf(x) < 0x1p-25f ? x : y;
 }
 
 // log x for 0 < x < infinity and x not subnormal.
@@ -144,7 +145,7 @@ CK_INLINE float ck_tanhf(float x) {
 
 // 1 - erf(a) for 0 <= a <= 4.6, as e^-h(a).
 CK_INLINE float ck_erfc_positive(float a) {
-  // h(a) / a, 2.4e-8 in erfc; the fit is looser in the tail (1e-5 relative), where only gelu looks
+  // h(a) / a, 2.4e-8 in erfc; the fit is looser in the tail (1e-5 relative), which erf does not see
   float h = 4.52924422495e-7f;
   h = h * a - 1.02917006865e-5f;
   h = h * a + 9.92085070901e-5f;
@@ -173,23 +174,64 @@ CK_INLINE float ck_erff(float x) {
   return a < 1.0f ? x * p : __builtin_copysignf(far, x);
 }
 
-// e^-|x|, but no less than 1.6e-38.
-CK_INLINE float ck_exp_minus_abs(float x) {
-  float a = __builtin_fabsf(x);
-  return ck_exp_moderate(a > 87.0f ? -87.0f : -a);
+// e^(-a^2/2) = (1 + p) first second for 0 <= a <= 15: returns p and two powers of two, which reach the subnormal
+// numbers. What the rounding of a^2 loses is carried along: e magnifies it a^2/2 times.
+CK_INLINE float ck_normal_parts(float a, float *first, float *second) {
+  float square = a * a, high = ck_float(ck_bits(a) & 0xFFFFF000u), low = a - high;
+  float lost = ((high * high - square) + 2.0f * high * low) + low * low;
+  float x = -0.5f * square;
+  float t = x * 1.44269504f + CK_ROUNDER;
+  int32_t k = (int32_t)(ck_bits(t) - CK_ROUNDER_BITS), half = k >> 1;
+  *first = ck_power_of_two(half);
+  *second = ck_power_of_two(k - half);
+  return ck_expm1_kernel(ck_minus_logs(x, t - CK_ROUNDER) - 0.5f * lost);
 }
+CK_INLINE float ck_normal_pdff(float x) {
+  float a = __builtin_fabsf(x), first, second;
+  float p = ck_normal_parts(a > 15.0f ? 15.0f : a, &first, &second);
+  return (0.39894228f + 0.39894228f * p) * first * second;
+}
+CK_INLINE float ck_normal_cdff(float x) {
+  float a = __builtin_fabsf(x), first, second;
+  a = a > 15.0f ? 15.0f : a;
+  float p = ck_normal_parts(a, &first, &second);
+  // (a + 3/2) e^(a^2/2) cdf(-a) in q, 8.1e-9
+  float q = (a - 3.5f) / (a + 3.5f);
+  float m = 1.42385711e-4f;
+  m = m * q + 1.63895027e-4f;
+  m = m * q - 0.00121072427f;
+  m = m * q - 4.0260515e-4f;
+  m = m * q + 0.00959607693f;
+  m = m * q - 0.0207283824f;
+  m = m * q + 0.00722819673f;
+  m = m * q + 0.063714829f;
+  m = m * q - 0.191282429f;
+  m = m * q + 0.531725764f;
+  m = m / (a + 1.5f);
+  float tail = (m + m * p) * first * second;
+  return x < 0.0f ? tail : 1.0f - tail;
+}
+
+// 2^40 e^-|x|, no less than where |x| is 110; there even 110 times it is nothing once CK_LOWERED. Products with it are
+// rounded once below the normal numbers.
+CK_INLINE float ck_raised_exp_minus_abs(float x) {
+  float a = __builtin_fabsf(x);
+  float scale, p = ck_exp_parts(a > 110.0f ? -110.0f : -a, 40.0f, &scale);
+  return scale + scale * p;
+}
+#define CK_LOWERED 0x1p-40f
 
 // 1 / (1 + e^-x) without overflow on either side.
 CK_INLINE float ck_sigmoidf(float x) {
-  float z = ck_exp_minus_abs(x), y = 1.0f / (1.0f + z);
+  float z = ck_raised_exp_minus_abs(x) * CK_LOWERED, y = 1.0f / (1.0f + z);
   return x < 0.0f ? z * y : y;
 }
-// x / (1 + e^m), where m grows as x falls.
+// x / (1 + e^m), where m falls as x grows, and is 0 with it.
 CK_INLINE float ck_over_one_plus_exp(float x, float m) {
-  float c = m < -87.0f ? -87.0f : m;
-  c = c > 88.0f ? 88.0f : c;
-  float y = x / (1.0f + ck_exp_moderate(c));
-  return m > 88.0f ? -0.0f : y;
+  float z = ck_raised_exp_minus_abs(m), y = x / (1.0f + z * CK_LOWERED);
+  // x e^-m / (1 + e^-m); m was cut, x was not, so what is too small for any number is told apart.
+  float tail = m > 110.0f ? -0.0f : y * z * CK_LOWERED;
+  return m > 0.0f ? tail : y;
 }
 CK_INLINE float ck_siluf(float x) { return ck_over_one_plus_exp(x, -x); }
 CK_INLINE float ck_gelu_tanhf(float x) {
@@ -197,13 +239,10 @@ CK_INLINE float ck_gelu_tanhf(float x) {
   return ck_over_one_plus_exp(x, x * (-1.5957691216f - 0.0713548162726f * (x * x)));
 }
 CK_INLINE float ck_gelu_erff(float x) {
-  float a = __builtin_fabsf(x) * 0.70710678118f;
-  float half_tail = 0.5f * ck_erfc_positive(a > 4.6f ? 4.6f : a);
-  half_tail = a > 4.6f ? 0.0f : half_tail;
-  return x * (x > 0.0f ? 1.0f - half_tail : half_tail);
+  return x == -INFINITY ? -0.0f : x * ck_normal_cdff(x);
 }
 CK_INLINE float ck_softplusf(float x) {
-  float y = ck_log1pf(ck_exp_minus_abs(x));
+  float y = ck_log1pf(ck_raised_exp_minus_abs(x) * CK_LOWERED);
   return (x > 0.0f ? x : 0.0f) + (x != x ? x : y);
 }
 
@@ -294,25 +333,63 @@ CK_INLINE float ck_powf(float x, float y) {
   return ((x == 1.0f) | (y == 0.0f)) ? 1.0f : z;
 }
 
-// The remainder with the divisor's sign, right where ck_remainder_is_easy: there the quotient's floor, its product with y
-// and the difference are exact in double precision.
+// The remainder with the divisor's sign, a zero's too, right where ck_remainder_is_easy: there the quotient's floor, its
+// product with y and the difference are exact in double precision.
 CK_INLINE bool ck_remainder_is_easy(float x, float y) {
   return (__builtin_fabs((double)x / (double)y) < 0x1p28) & (__builtin_fabsf(y) < INFINITY);
 }
 CK_INLINE float ck_easy_remainder(float x, float y) {
   double quotient = __builtin_elementwise_floor((double)x / (double)y);
-  return (float)((double)x - quotient * (double)y);
+  float r = (float)((double)x - quotient * (double)y);
+  return r == 0.0f ? __builtin_copysignf(r, y) : r;
 }
+
+// The larger and the smaller of two: NaN wins, and -0 is below 0 (IEEE 754-2019's maximum and minimum), so the order of
+// the operands decides nothing.
+#define CK_EXTREMA(S, BITS, NUMBER)                                    \
+  CK_INLINE ck_##S ck_maximum_##S(ck_##S x, ck_##S y) {                \
+    ck_##S larger = ((x > y) | (x != x)) ? x : y;                      \
+    return x == y ? NUMBER(BITS(x) & BITS(y)) : larger;                \
+  }                                                                    \
+  CK_INLINE ck_##S ck_minimum_##S(ck_##S x, ck_##S y) {                \
+    ck_##S smaller = ((x < y) | (x != x)) ? x : y;                     \
+    return x == y ? NUMBER(BITS(x) | BITS(y)) : smaller;               \
+  }
+CK_EXTREMA(f32, ck_bits, ck_float)
+CK_EXTREMA(f64, ck_bits64, ck_double)
 
 // Double precision: the C library's.
 CK_INLINE double ck_sigmoid(double x) {
   double z = exp(-fabs(x)), y = 1.0 / (1.0 + z);
   return x < 0.0 ? z * y : y;
 }
-CK_INLINE double ck_gelu_tanh(double x) {
-  return x / (1.0 + exp(-2.0 * 0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+// As ck_over_one_plus_exp.
+CK_INLINE double ck_over_one_plus_exp64(double x, double m) {
+  double z = exp(-fabs(m)), y = x / (1.0 + z);
+  double tail = z == 0.0 ? -0.0 : y * z;
+  return m > 0.0 ? tail : y;
 }
-CK_INLINE double ck_gelu_erf(double x) { return 0.5 * x * (1.0 + erf(x * 0.70710678118654752440)); }
+CK_INLINE double ck_silu(double x) { return ck_over_one_plus_exp64(x, -x); }
+CK_INLINE double ck_gelu_tanh(double x) {
+  return ck_over_one_plus_exp64(x, x * (-2.0 * 0.79788456080286535588 * (1.0 + 0.044715 * (x * x))));
+}
+// Beyond 40 both are what they are at 40. e^(-x^2/2) magnifies what rounding loses of x^2, so that is made good.
+CK_INLINE double ck_normal_pdf(double x) {
+  double a = fabs(x);
+  a = a > 40.0 ? 40.0 : a;
+  double square = a * a, y = 0.39894228040143267794 * exp(-0.5 * square);
+  return y - 0.5 * fma(a, a, -square) * y;
+}
+CK_INLINE double ck_normal_cdf(double x) {
+  double c = x > 40.0 ? -40.0 : -x;
+  c = c > 40.0 ? 40.0 : c;
+  double t = c * 0.70710678118654752440;
+  // c / sqrt 2 - t, and -erfc'(t) / erfc(t), nearly
+  double lost = fma(c, 0.70710678118654752440, -t) - c * 4.8336466567264567e-17;
+  double slope = t + sqrt(t * t + 1.2732395447351628), y = 0.5 * erfc(t);
+  return t > 0.0 ? y - lost * slope * y : y;
+}
+CK_INLINE double ck_gelu_erf(double x) { return x == -(double)INFINITY ? -0.0 : x * ck_normal_cdf(x); }
 CK_INLINE double ck_softplus(double x) { return (x > 0.0 ? x : 0.0) + (x != x ? x : log1p(exp(-fabs(x)))); }
 
 #endif

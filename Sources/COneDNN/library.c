@@ -1,3 +1,4 @@
+#include <capus_limits.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,6 +17,11 @@ static char problem[400];
 static const char fileName[] = "libdnnl.so." TEXT(DNNL_VERSION_MAJOR);
 
 static void load(void) {
+  // Its code takes 40 MiB, the kernels that it compiles some more.
+  if (!apus_has_room((size_t)128 << 20)) {
+    snprintf(problem, sizeof problem, "oneDNN was not loaded: the process may not take the memory that it needs");
+    return;
+  }
   void *library = dlopen(fileName, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     snprintf(

@@ -23,6 +23,20 @@ static void room(z_stream *stream, uint8_t *target, size_t capacity, size_t *giv
   *given += next;
 }
 
+// What may stand behind a member: nothing, zeros (tapes and disks pad with them), another member. Sets `taken` to where
+// that begins, which is `count` at the end.
+static const char *next_member(z_stream *stream, const uint8_t *bytes, size_t count, size_t *taken) {
+  size_t place = *taken - stream->avail_in;
+  while (place < count && bytes[place] == 0) place++;
+  stream->avail_in = 0;
+  *taken = place;
+  if (place == count) return NULL;
+  if (bytes[place] != 0x1F || (place + 1 < count && bytes[place + 1] != 0x8B)) {
+    return "something that is not gzip follows the compressed data";
+  }
+  return inflateReset(stream) == Z_OK ? NULL : "zlib could not be restarted";
+}
+
 const char *apus_gunzip(
     const uint8_t *bytes, size_t count, uint8_t *target, size_t capacity, size_t *produced, bool *ended) {
   *produced = 0;
@@ -37,14 +51,9 @@ const char *apus_gunzip(
     int status = inflate(&stream, Z_NO_FLUSH);
     *produced = offered - stream.avail_out;
     if (status == Z_STREAM_END) {
-      if (stream.avail_in == 0 && taken == count) {
-        *ended = true;
-        break;
-      }
-      if (inflateReset(&stream) != Z_OK) {
-        problem = "zlib could not be restarted";
-        break;
-      }
+      problem = next_member(&stream, bytes, count, &taken);
+      *ended = problem == NULL && taken == count;
+      if (problem != NULL || *ended) break;
     } else if (status == Z_BUF_ERROR) {
       // No progress is possible: the target is full, or the data is cut off.
       if (*produced < capacity) problem = "the compressed data ends early";

@@ -98,6 +98,88 @@ import Testing
     }
   }
 
+  /// Runs a line of the shell, in which `apus` is the program.
+  private func shell(_ line: String, in folder: String) throws -> Run {
+    let program = try process([], in: folder).executableURL?.path ?? ""
+    let shell = Process()
+    shell.executableURL = URL(filePath: "/bin/sh")
+    shell.arguments = ["-c", "apus() { '\(program)' \"$@\"; }\n( \(line) ) > .stdout 2> .stderr"]
+    shell.currentDirectoryURL = URL(filePath: folder)
+    try shell.run()
+    shell.waitUntilExit()
+    func text(_ name: String) throws -> String {
+      String(decoding: try Data(contentsOf: URL(filePath: "\(folder)/\(name)")), as: UTF8.self)
+    }
+    return Run(code: shell.terminationStatus, output: try text(".stdout"), errors: try text(".stderr"))
+  }
+
+  /// Bytes that are no text would be repaired, and a file go elsewhere: every command refuses them in every place.
+  @Test(arguments: [
+    "train digits --output x\\377", "train digits --output \\300\\257", "train mnist --data d\\200",
+    "evaluate m\\376 digits", "predict m.safetensors i\\303.png", "summary \\355\\240\\200", "x\\377",
+  ]) func argumentsThatAreNotUTF8(line: String) throws {
+    try withFolder { folder in
+      let run = try shell("apus $(printf '\(line)')", in: folder)
+      #expect(run.code == 64 && run.errors.contains("is not UTF-8") && run.errors.contains("\\x"), "\(run)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [".stderr", ".stdout"])
+    }
+  }
+
+  /// Whether a process can be given a `/proc` without anything in it.
+  private static let canHideProc: Bool = {
+    let unshare = Process()
+    unshare.executableURL = URL(filePath: "/usr/bin/env")
+    unshare.arguments = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/proc"]
+    unshare.standardError = FileHandle.nullDevice
+    guard (try? unshare.run()) != nil else { return false }
+    unshare.waitUntilExit()
+    return unshare.terminationStatus == 0
+  }()
+
+  /// The arguments come from the system, not from `/proc`.
+  @Test(.enabled(if: canHideProc, "needs unshare")) func withoutProc() throws {
+    try withFolder { folder in
+      try DigitModel(side: 8, classNames: ["a", "b"]).save(to: "\(folder)/m.safetensors")
+      try RasterImage(width: 8, height: 8, channels: 1, samples: Array(0..<64)).write(to: "\(folder)/i.png")
+      func run(_ arguments: String) throws -> Run {
+        let program = try process([], in: folder).executableURL?.path ?? ""
+        return try shell(
+          "unshare -rm sh -c \"mount -t tmpfs none /proc && SWIFT_BACKTRACE=enable=no '\(program)' \(arguments)\"",
+          in: folder)
+      }
+      let predict = try run("predict m.safetensors i.png")
+      #expect(predict.code == 0 && predict.output.hasPrefix("i.png  "), "\(predict)")
+      #expect(try run("predict m.safetensors none.png").code == 1)
+      #expect(try run("summary --json m.safetensors").output.contains("apus.digit-network.1"))
+      #expect(try run("evaluate m.safetensors digits").code == 0)
+      #expect(try run("devices").code == 0 && run("none").code == 64 && run("predict").code == 64)
+      let train = try run("train digits --epochs 1")
+      #expect(train.code == 1 && train.errors.contains("needs /proc"), "\(train)")
+      #expect(!FileManager.default.fileExists(atPath: "\(folder)/out"))
+    }
+  }
+
+  /// Every file that a training writes in the end is looked at before it begins.
+  @Test(arguments: [
+    ("model.safetensors", []), ("curves.png", []), ("confusion.png", []), ("predictions.png", []), ("digit.png", []),
+    ("checkpoint", []), (".lock", []), ("digit.png", ["--no-pictures"]),
+  ]) func outputsAreCheckedBefore(name: String, options: [String]) throws {
+    try withFolder { folder in
+      let path = "\(folder)/out/\(name)"
+      try FileManager.default.createDirectory(atPath: "\(folder)/out", withIntermediateDirectories: true)
+      #expect(mkfifo(path, 0o600) == 0)
+      let run = try apus(["train", "digits", "--epochs", "1"] + options, in: folder)
+      if options.isEmpty {
+        #expect(run.code == 1 && run.errors.contains("out/\(name) is ") && !run.output.contains("Epoch"), "\(run)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder)/out") == [name])
+      } else {
+        #expect(run.code == 0, "\(run)")
+      }
+      var status = stat()
+      #expect(lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+    }
+  }
+
   /// Names in files do not steer the terminal.
   @Test func namesAreEscaped() throws {
     try withFolder { folder in

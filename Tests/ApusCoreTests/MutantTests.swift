@@ -33,6 +33,20 @@ import Testing
       let a = Values64($1[0])
       return [$2[0].mapped { i, value in a[i] < 0 && value > 0 ? -value : value }]
     },
+    Mutant("a remainder whose zero changes its sign beside infinity", .remainder) {
+      let a = Values64($1[0])
+      let isNear = (0..<a.count).contains { a[$0].isInfinite }
+      return [$2[0].mapped { isNear && $1 == 0 ? -$1 : $1 }]
+    },
+    Mutant("a sine that is rounded otherwise in a vector", .sin) {
+      let count = $2[0].shape.elementCount
+      return [$2[0].mapped { i, value in count > 8 && i < count / 8 * 8 ? value * (1 + 0x1p-22) : value }]
+    },
+    Mutant("a sigmoid that stops falling", .sigmoid) { [$2[0].mapped { Swift.max($1, 1e-30) }] },
+    Mutant("a sign that is negative for -0", .sign) {
+      let x = Values64($1[0])
+      return [$2[0].mapped { i, value in value == 0 ? x[i] : value }]
+    },
     Mutant("a sum that forgets its last term", .sum) { _, inputs, results in
       let x = Values64(inputs[0])
       return [

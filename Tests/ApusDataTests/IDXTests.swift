@@ -63,6 +63,28 @@ import Testing
       ] as [UInt8])
   }
 
+  /// Members may be padded with zeros, at the end and in between, as gzip(1) and Python read them; what else follows is an
+  /// error.
+  @Test(arguments: [0, 1, 7, 511, 100_000]) func zerosAreNoData(padding: Int) throws {
+    let zeros = [UInt8](repeating: 0, count: padding)
+    let (first, second) = try (Gzip.compress(Array(example[..<9])), Gzip.compress(Array(example[9...])))
+    let (whole, nothing) = try (Gzip.compress(example), Gzip.compress([]))
+    let padded = [
+      whole + zeros, first + second + zeros, first + zeros + second, first + zeros + second + zeros,
+      first + zeros + nothing + zeros + second + zeros,
+    ]
+    for bytes in padded {
+      #expect(try values(IDX.decode(bytes)) == [1, 2, 3, 4, 5, 6] as [UInt8])
+    }
+    for garbage in [[1], [0x1F], [0x1F, 0x8C, 8], Array("tail".utf8), [0xFF, 0]] as [[UInt8]] {
+      let text = refusal { try IDX.decode(whole + zeros + garbage) }
+      #expect(text.contains("not gzip follows") || garbage == [0x1F] && text.contains("ends early"), "\(text)")
+    }
+    // Zeros are padding, no data: what is missing is missed.
+    #expect(refusal { try IDX.decode(first + zeros) }.contains("ends within its header"))
+    #expect(refusal { try IDX.decode(zeros + first) } != "")
+  }
+
   /// A header may claim anything: nothing is allocated for it.
   @Test func hugeClaims() throws {
     let images: [UInt8] = [0, 0, 8, 3, 0x80, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 28]

@@ -41,8 +41,8 @@ private enum Foreign {
 
   @Test func foreignFiles() throws {
     #expect(try RasterImage(png: Foreign.gray1).samples == [255, 0, 255, 0, 255, 0])
-    // 16 bits become 8 by rounding v / 257.
-    #expect(try RasterImage(png: Foreign.gray16).samples == [0, 1, 128, 255, 0, 1, 1, 2])
+    #expect(try RasterImage(png: Foreign.gray1).bitDepth == 8)
+    #expect(try RasterImage(png: Foreign.gray16).bitDepth == 16)
     let palette = try RasterImage(png: Foreign.palette)
     #expect(palette.channels == 4)
     #expect(
@@ -55,7 +55,7 @@ private enum Foreign {
       let (x, y) = (index % 9, index / 9)
       #expect(Int(sample) == (x * 9 + y * 25) % 256)
     }
-    #expect(try RasterImage(png: Foreign.rgb16).samples == [255, 0, 1, 1, 0, 156])
+    #expect(try RasterImage(png: Foreign.rgb16).samples.map { $0 >> 8 } == [255, 0, 1, 1, 0, 156])
   }
 
   @Test func badInputIsNamed() throws {

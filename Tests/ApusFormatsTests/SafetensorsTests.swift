@@ -70,6 +70,41 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
     #expect(try file.tensor("ü🐦\n").item(as: Int.self) == 1)
   }
 
+  /// "é" as one character and as two is one text to Swift and two names to everybody else.
+  @Test func namesAreBytes() throws {
+    let folder = try TemporaryFolder()
+    let pairs = [
+      ("caf\u{E9}", "cafe\u{301}"), ("\u{212B}", "\u{C5}"), ("\u{1F71}", "\u{3AC}"),
+      ("\u{D55C}", "\u{1112}\u{1161}\u{11AB}"),
+    ]
+    var tensors: StateDictionary = [:]
+    for (i, (a, b)) in pairs.enumerated() {
+      #expect(a == b)
+      tensors[a] = Tensor(Double(i))
+      tensors[b] = Tensor(Double(i) + 0.5)
+      tensors["\(a).weight"] = Tensor([1.0])
+      tensors["\(b).weight"] = Tensor([2.0, 3])
+    }
+    #expect(tensors.count == 4 * pairs.count)
+    let metadata: NamedValues = [pairs[0].0: "one", pairs[0].1: "two"]
+    for _ in 0..<2 { try SafetensorsFile.write(tensors, metadata: metadata, to: folder.file("x")) }
+    let file = try SafetensorsFile(folder.file("x"))
+    #expect(file.names.count == tensors.count && file.metadata == metadata)
+    let read = try file.stateDictionary()
+    for (i, (a, b)) in pairs.enumerated() {
+      #expect(read[a]?.item() == Double(i) && read[b]?.item() == Double(i) + 0.5)
+      #expect(try file.tensor(b).item() == Double(i) + 0.5 && file.type(of: "\(b).weight")?.shape == [2])
+      #expect(read.entries(under: "\(a).").map(\.value.elementCount) == [1])
+      #expect(read.entries(under: "\(b).").map(\.key) == ["weight"])
+    }
+    tensors[pairs[1].0] = nil
+    #expect(tensors[pairs[1].1] != nil && tensors.count == 4 * pairs.count - 1)
+    // The same name twice is still refused, in tensors and metadata.
+    let entry = #"{"dtype":"F32","shape":[0],"data_offsets":[0,0]}"#
+    try bytes(header: "{\"caf\u{E9}\":\(entry),\"caf\\u00e9\":\(entry)}").write(to: URL(filePath: folder.file("y")))
+    #expect(message { _ = try SafetensorsFile(folder.file("y")) }.contains("two entries"))
+  }
+
   static let bad: [(header: String, says: String)] = [
     ("[]", "does not begin with '{'"),
     (" {}", "does not begin with '{'"),
@@ -139,6 +174,98 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
       #expect(throws: ApusError.self) { try SafetensorsFile(folder.path) }?.message.contains("is a directory") == true)
     let latin = Data([0x7B, 0x22, 0xFC, 0x22])
     #expect(try message(Data([4, 0, 0, 0, 0, 0, 0, 0]) + latin).contains("not UTF-8"))
+  }
+
+  /// Names are told apart by their bytes, as the format has them: "é" may be one scalar or two.
+  @Test func namesAreBytes() throws {
+    let folder = try TemporaryFolder()
+    let header =
+      #"{"caf\u00e9":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"cafe\u0301":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#
+    try bytes(header: header, data: [7, 9]).write(to: URL(filePath: folder.file("x")))
+    let file = try SafetensorsFile(folder.file("x"))
+    #expect(file.names.count == 2)
+    #expect(try file.tensor("caf\u{E9}").item(as: Int.self) == 7)
+    #expect(try file.tensor("cafe\u{301}").item(as: Int.self) == 9)
+    #expect(file.type(of: "cafe") == nil)
+  }
+
+  /// Thousands of names, long and short, in any order of their bytes, are found again.
+  @Test func manyNames() throws {
+    let folder = try TemporaryFolder()
+    var random = SeededRandom(seed: 5)
+    let names = (0..<5000).map { "\(String(repeating: "n", count: Int(random.next() % 40))).\($0)" }
+    let entries = names.enumerated().shuffled(using: &random).map { index, name in
+      "\"\(name)\":{\"dtype\":\"U16\",\"shape\":[1],\"data_offsets\":[\(2 * index),\(2 * index + 2)]}"
+    }
+    let data = names.indices.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8($0 >> 8)] }
+    try bytes(header: "{\(entries.joined(separator: ","))}", data: data).write(to: URL(filePath: folder.file("x")))
+    let file = try SafetensorsFile(folder.file("x"))
+    for (index, name) in names.enumerated() { #expect(try file.tensor(name).item(as: Int.self) == index) }
+    #expect(Set(file.names) == Set(names))
+  }
+
+  /// What a header of one kind of entry is made of.
+  enum Filling: Codable, CaseIterable { case tensors, metadata, oneName, unknownFields, spaces, escapes, numbers }
+
+  private static func header(of filling: Filling) -> String {
+    func list(_ count: Int, _ entry: (Int) -> String) -> String { (0..<count).map(entry).joined(separator: ",") }
+    switch filling {
+    case .tensors: return "{" + list(200_000) { #""\#($0)":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}"# } + "}"
+    case .metadata: return #"{"__metadata__":{"# + list(1_000_000) { #""\#($0)":"""# } + "}}"
+    case .oneName: return #"{""# + String(repeating: "n", count: 10_000_000) + #"":{}}"#
+    case .unknownFields:
+      return #"{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0],"# + list(500_000) { #""\#($0)":[]"# }
+    case .spaces: return "{" + String(repeating: " ", count: 10_000_000) + "}"
+    case .escapes:
+      return #"{""# + String(repeating: #"\u0041"#, count: 2_000_000)
+        + #"":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#
+    case .numbers: return #"{"a":{"shape":["# + list(4_000_000) { _ in "0" } + "]}}"
+    }
+  }
+
+  /// A header's reading takes a small multiple of it, whatever it is filled with.
+  @Test(arguments: Filling.allCases) func headersStaySmall(filling: Filling) async {
+    await #expect(processExitsWith: .success) { [filling = filling as Filling] in
+      let folder = try TemporaryFolder()
+      let path = folder.file("x")
+      let size = try {
+        let whole = bytes(header: Self.header(of: filling))
+        try whole.write(to: URL(filePath: path))
+        return whole.count
+      }()
+      let growth = try peakMemoryGrowth { _ = try? SafetensorsFile(path) }
+      precondition(growth <= 8 << 20 + 5 * size, "\(filling): \(growth) bytes for a header of \(size)")
+    }
+  }
+
+  @Test func metadataIsBounded() throws {
+    let folder = try TemporaryFolder()
+    let most = Dictionary(uniqueKeysWithValues: (0..<1 << 16).map { ("\($0)", "") })
+    try SafetensorsFile.write([:], metadata: most, to: folder.file("x"))
+    #expect(try SafetensorsFile(folder.file("x")).metadata == most)
+    let error = #expect(throws: ApusError.self) {
+      try SafetensorsFile.write([:], metadata: most.merging(["one": "more"]) { $1 }, to: folder.file("y"))
+    }
+    #expect(error?.message.contains("65537 entries of metadata") == true)
+    try bytes(header: Self.header(of: .metadata)).write(to: URL(filePath: folder.file("y")))
+    let read = #expect(throws: ApusError.self) { try SafetensorsFile(folder.file("y")) }
+    #expect(read?.message.contains("more than 65536 entries of metadata") == true)
+  }
+
+  /// A file with a hole holds a tensor that is larger than memory: an error.
+  @Test func aTensorLargerThanMemory() throws {
+    let folder = try TemporaryFolder()
+    let size = 1 << 43
+    let header = #"{"a":{"dtype":"U8","shape":[\#(size)],"data_offsets":[0,\#(size)]}}"#
+    let start = bytes(header: header)
+    try start.write(to: URL(filePath: folder.file("x")))
+    let handle = try FileHandle(forWritingTo: URL(filePath: folder.file("x")))
+    // Not every file system has files of eight terabytes.
+    guard (try? handle.truncate(atOffset: UInt64(start.count + size))) != nil else { return }
+    try handle.close()
+    let file = try SafetensorsFile(folder.file("x"))
+    let error = #expect(throws: ApusError.self) { try file.tensor("a") }
+    #expect(error?.kind == .memory)
   }
 
   @Test func whatTheFormatLacksIsRefused() throws {

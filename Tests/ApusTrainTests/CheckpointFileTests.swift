@@ -1,6 +1,8 @@
 import ApusCore
+import ApusFiles
 import ApusNN
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 
@@ -55,6 +57,38 @@ import Testing
     let text = message { try trainer.resume(from: path) }
     #expect(text.contains(says), "\(text)")
     if says != "no error" { #expect(text.contains(state)) }
+  }
+
+  /// A list of millions of numbers, anywhere in a state, takes a small multiple of its bytes: the decoder is not asked.
+  @Test(arguments: ["sums", "history", "unknown"]) func statesStaySmall(place: String) async throws {
+    await #expect(processExitsWith: .success) { [place = place as String] in
+      let folder = try TemporaryFolder()
+      let path = folder.file("state.json")
+      let size = try {
+        let list = (0..<3_000_000).map { _ in place == "history" ? "[]" : "0" }.joined(separator: ",")
+        let whole = Data("{\"format\":1,\"\(place)\":[\(list)]}".utf8)
+        try whole.write(to: URL(filePath: path))
+        return whole.count
+      }()
+      let growth = try peakMemoryGrowth { _ = try? CheckpointState(path: path) }
+      precondition(growth <= 16 << 20 + 8 * size, "\(growth) bytes for a state of \(size)")
+    }
+  }
+
+  /// A history as it is saved is read, however long.
+  @Test func aLongHistoryIsRead() throws {
+    let folder = try TemporaryFolder()
+    var history = History()
+    for number in 0..<40_000 {
+      history.epochs.append(.init(number: number, values: ["loss": 1, "a": 0], seconds: 0, steps: 1, examples: 1))
+    }
+    let state = CheckpointState(
+      epoch: 40_000, position: 0, examples: 0, seconds: 0, runStart: 0, totalSteps: 40_000, sums: [0], generators: [:],
+      history: history)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    try encoder.encode(state).write(to: URL(filePath: folder.file("state.json")))
+    #expect(try CheckpointState(path: folder.file("state.json")).history.epochs.count == 40_000)
   }
 
   /// Thousands of damaged states: an error of the file, or a training that goes on; nothing else.
@@ -125,6 +159,168 @@ import Testing
     let trainer = Points.trainer()
     try trainer.resume(from: path)
     try await trainer.fit(Points.train(), epochs: 2)
+  }
+
+  /// Parts of two checkpoints of one model, each whole by itself: which of them is exchanged doesn't matter.
+  @Test(arguments: ["model.safetensors", "optimizer.safetensors", "state.json"])
+  func partsOfSeveralAreNoCheckpoint(part: String) async throws {
+    let folder = try TemporaryFolder()
+    let (path, other) = (try await checkpoint(folder), folder.file("other"))
+    try await Points.trainer().fit(Points.train(), epochs: 2, callbacks: [.checkpoint(other)])
+    try FileManager.default.removeItem(atPath: "\(path)/\(part)")
+    try FileManager.default.copyItem(atPath: "\(other)/\(part)", toPath: "\(path)/\(part)")
+    let text = message { try Points.trainer().resume(from: path) }
+    #expect(text.contains("the folder holds parts of several checkpoints"), "\(text)")
+    try Points.trainer().resume(from: other)
+    // A link in a checkpoint is not followed, wherever it leads.
+    try FileManager.default.removeItem(atPath: "\(other)/\(part)")
+    try FileManager.default.createSymbolicLink(atPath: "\(other)/\(part)", withDestinationPath: "\(path)/\(part)")
+    #expect(message { try Points.trainer().resume(from: other) }.contains("\(part) is a symbolic link"))
+  }
+
+  /// Sets every number of a trainer to one value.
+  private func fill(_ trainer: Trainer, with value: Double) {
+    for parameter in trainer.model.parameters { parameter.value = Tensor.full(parameter.value.shape, value) }
+    trainer.optimizer.learningRate = value
+    trainer.state.withLock { $0.totalSteps = Int(value) }
+  }
+
+  /// A reader beside a saver gets one whole checkpoint each time, whether the saver is a task or a process.
+  @Test func aReaderBesideASaver() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    let saver = Points.trainer()
+    fill(saver, with: 1)
+    try saver.saveCheckpoint(path)
+    let isDone = Mutex(false)
+    // A thread of its own, so that both go on at once.
+    let saving = Thread { [self] in
+      var number = 1
+      while !isDone.withLock({ $0 }) {
+        number = number % 1000 + 1
+        fill(saver, with: Double(number))
+        #expect(throws: Never.self) { try saver.saveCheckpoint(path) }
+      }
+    }
+    saving.start()
+    defer {
+      isDone.withLock { $0 = true }
+      while !saving.isFinished { usleep(1000) }
+    }
+    let reader = Points.trainer(seed: 99)
+    var seen: Set<Double> = []
+    for _ in 0..<10_000 where seen.count < 100 {
+      try reader.resume(from: path)
+      let number = reader.optimizer.learningRate
+      let weights = Set(reader.model.parameters.flatMap { $0.value.toArray(of: Double.self) })
+      #expect(weights == [number] && reader.state.withLock { $0.totalSteps } == Int(number))
+      seen.insert(number)
+    }
+    #expect(seen.count > 1)
+  }
+
+  /// The second training in a folder is told who has it, before its first step.
+  @Test func aFolderHasOneTraining() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    let second = Points.trainer()
+    let lockFile = folder.file(".ckpt.lock")
+    let says = Mutex("")
+    let attempt = Callback.onEpochEnd { moment in
+      #expect(InputFile.exists(lockFile))
+      says.withLock { $0 = message { try second.saveCheckpoint(path) } }
+      // The training's own trainer may.
+      try moment.trainer.saveCheckpoint(path)
+    }
+    try await Points.trainer().fit(
+      Points.train(), epochs: 2, callbacks: [.checkpoint(path), .checkpoint(path, bestOf: "loss"), attempt])
+    #expect(says.withLock { $0 }.contains("ckpt is in use by process \(getpid()) on "))
+    #expect(try folder.names() == ["ckpt"])
+    try second.saveCheckpoint(path)
+    // A training that fails lets go of it too.
+    struct Failure: Error {}
+    _ = await message {
+      try await second.fit(
+        Points.train(), epochs: 1, callbacks: [.checkpoint(path), .onEpochEnd { _ in throw Failure() }])
+    }
+    try await Points.trainer().fit(Points.train(), epochs: 1, callbacks: [.checkpoint(path)])
+    #expect(try folder.names() == ["ckpt"])
+  }
+
+  @Test(arguments: ["none/ckpt", "file/ckpt", "file", "/proc/ckpt"]) func whatCanNotBeWritten(name: String) async throws
+  {
+    let folder = try TemporaryFolder()
+    try Data().write(to: URL(fileURLWithPath: folder.file("file")))
+    let trainer = Points.trainer()
+    let path = name.hasPrefix("/") ? name : folder.file(name)
+    let text = await message { try await trainer.fit(Points.train(), epochs: 1, callbacks: [.checkpoint(path)]) }
+    #expect(text.contains(path) && text != "no error", "\(text)")
+    #expect(trainer.optimizer.stepCount == 0)
+  }
+
+  // MARK: Schedules
+
+  /// Whatever makes the rate another than it was is refused unless it is said to be new.
+  @Test func aResumedRunKeepsItsSchedule() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    func schedule(_ epochs: Int) -> Callback { .learningRate(.cosine(steps: 4 * epochs)) }
+    for (made, unit) in [(schedule(3), "step"), (.learningRate(.linear(steps: 5), per: .epoch), "epoch")] {
+      let stop = Callback.onEpochEnd { if $0.epoch == 1 { $0.stop() } }
+      try await Points.trainer().fit(Points.train(), epochs: 3, callbacks: [made, .checkpoint(path), stop])
+      #expect(try Trainer.runSettings(of: path) == RunSettings(epochs: 3, learningRate: 0.03))
+      let others: [(Callback, Double)] = [
+        (schedule(4), 0.03), (.learningRate(.step(every: 3)), 0.03), (.learningRate(.constant), 0.03), (made, 0.02),
+      ]
+      for (other, rate) in others {
+        let optimizer = AdamW(learningRate: rate)
+        let trainer = Trainer(Points.model(), optimizer: optimizer, loss: .crossEntropy, metrics: [.accuracy])
+        try trainer.resume(from: path)
+        let text = await message { try await trainer.fit(Points.train(), epochs: 4, callbacks: [other]) }
+        #expect(text.contains("the resumed run had another schedule"), "\(unit): \(text)")
+        try await trainer.fit(Points.train(), epochs: 4, callbacks: [.learningRate(.constant, isNew: true)])
+        #expect(optimizer.learningRate == rate)
+      }
+      let trainer = Points.trainer()
+      try trainer.resume(from: path)
+      try await trainer.fit(Points.train(), epochs: 3, callbacks: [made])
+      #expect(trainer.history.epochs.count == 3)
+    }
+  }
+
+  // MARK: Names
+
+  /// A model with two layers whose names differ in how an accent is written.
+  private final class Accents: Layer {
+    let first = Generator(seed: 1)
+    let second = Generator(seed: 2)
+    let weights = [Parameter(Tensor([[1.0, 2], [3, 4], [5, 6]])), Parameter(Tensor([0.5, 0.25]))]
+
+    func members() -> [ModuleMember] {
+      [
+        ModuleMember("caf\u{E9}", .parameter(weights[0])), ModuleMember("cafe\u{301}", .parameter(weights[1])),
+        ModuleMember("g\u{E9}", .generator(first)), ModuleMember("ge\u{301}", .generator(second)),
+      ]
+    }
+    func forward(_ x: Tensor) -> Tensor { x.matmul(weights[0].tensor) + weights[1].tensor }
+  }
+
+  @Test func namesThatDifferInNormalisationOnly() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    func trainer(_ model: Accents) -> Trainer {
+      Trainer(model, optimizer: AdamW(learningRate: 0.1), loss: .crossEntropy)
+    }
+    let (a, b) = (Accents(), Accents())
+    _ = Tensor.uniform([5], generator: a.first)
+    _ = Tensor.uniform([500], generator: a.second)
+    try await trainer(a).fit(Points.train(), epochs: 2, callbacks: [.checkpoint(path)])
+    try trainer(b).resume(from: path)
+    for (one, other) in zip(a.weights, b.weights) { #expect(one.value.toArray() == other.value.toArray()) }
+    for (one, other) in [(a.first, b.first), (a.second, b.second)] {
+      #expect(one.state.value.toArray(of: Int64.self) == other.state.value.toArray(of: Int64.self))
+    }
+    #expect(a.stateDictionary().count == 2)
   }
 
   @Test func epochsThatCannotBeCounted() async throws {

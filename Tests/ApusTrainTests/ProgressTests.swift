@@ -54,6 +54,9 @@ import Testing
     #expect(
       [0, 0.98765, -0.5, 12.3, 1.25e-5, 3e12, .nan].map { ProgressText.number($0) }
         == ["0.0000", "0.9877", "-0.5000", "12.3000", "1.25e-5", "3.00e12", "nan"])
+    #expect(
+      [.leastNonzeroMagnitude, -.leastNonzeroMagnitude, 0x1p-1030, 1.7e308, -.infinity].map { ProgressText.number($0) }
+        == ["4.94e-324", "-4.94e-324", "8.69e-311", "1.70e308", "-inf"])
     #expect(ProgressText.rate(3.14159) == "3.1/s" && ProgressText.rate(5312.4) == "5312/s")
     #expect(ProgressText.values([("loss", 0.5), ("accuracy", 1)]) == " · loss 0.5000 · accuracy 1.0000")
   }

@@ -62,6 +62,44 @@ private func message(of body: () throws -> some Any) -> String {
     #expect(try !LearningCurves(trainLoss: values, lossScale: .logarithmic).png().isEmpty)
   }
 
+  /// The ends of what a Double holds, where sums overflow and powers of ten vanish, in any combination.
+  @Test func extremeValuesDraw() throws {
+    let extremes = [
+      .leastNonzeroMagnitude, -Double.leastNonzeroMagnitude, 2 * .leastNonzeroMagnitude, .leastNormalMagnitude, 1.7e308,
+      -1.7e308, .greatestFiniteMagnitude, 1e-300, 1, 0, 9_007_199_254_740_992, .nan, -.infinity,
+    ]
+    for a in extremes {
+      for values in [[a]] + extremes.map({ [a, $0] }) {
+        for axis in [Axis(covering: values), Axis(covering: values, including: [0], limit: 100)] {
+          #expect(axis.lower < axis.upper && (1...20).contains(axis.ticks.count), "\(values): \(axis)")
+          #expect(axis.ticks.allSatisfy { $0.isFinite && !axis.label($0).isEmpty })
+          #expect(
+            values.allSatisfy { !$0.isFinite || (0...1).contains(axis.position(of: $0) ?? -1) }, "\(values): \(axis)")
+        }
+        let axis = Axis(logarithmicCovering: values)
+        #expect(0 < axis.lower && axis.lower < axis.upper && !axis.ticks.isEmpty, "\(values): \(axis)")
+        #expect(axis.ticks.allSatisfy { $0.isFinite && !axis.label($0).isEmpty })
+        #expect(values.allSatisfy { !($0 > 0 && $0.isFinite) || (0...1).contains(axis.position(of: $0) ?? -1) })
+      }
+      #expect(try pixels(LearningCurves(trainLoss: [a], validationLoss: [a], trainAccuracy: [a])).width == 840)
+    }
+    for epoch in [Int.max, .min, .max - 1, 0] {
+      let odd = LearningCurves(trainLoss: [1, 2, 3], trainAccuracy: [0.5], firstEpoch: epoch)
+      #expect(try pixels(odd).width == 840)
+    }
+  }
+
+  /// A title is shortened in a few measurements, however long it is.
+  @Test func longTitles() throws {
+    let canvas = try Canvas(width: 400, height: 100)
+    let font = Font(size: 12)
+    let shortened = canvas.fitted(String(repeating: "letters ", count: 100_000), to: 200, font: font)
+    #expect(
+      shortened.hasPrefix("letters ") && shortened.hasSuffix("…") && canvas.width(of: shortened, font: font) <= 200)
+    #expect(canvas.width(of: String(shortened.dropLast()) + "lett…", font: font) > 200)
+    #expect(canvas.fitted("short", to: 200, font: font) == "short" && canvas.fitted("short", to: 1, font: font) == "…")
+  }
+
   @Test func manyEpochs() throws {
     let long = (1...2000).map { 1 / Double($0) }
     #expect(try !LearningCurves(trainLoss: long, trainAccuracy: long).png().isEmpty)
@@ -75,6 +113,8 @@ private func message(of body: () throws -> some Any) -> String {
     #expect(matrix.total == 4 && matrix.correct == 3)
     #expect(matrix.recall(of: 0) == 0.5 && matrix.recall(of: 1) == 1)
     #expect(try ConfusionMatrix(counts: [[0]], classes: ["x"]).recall(of: 0) == nil)
+    #expect(
+      message(of: { try ConfusionMatrix(counts: [[.max, 0], [1, 0]], classes: ["x", "y"]) }).contains("add up to more"))
   }
 
   @Test func mistakesAreRed() throws {
@@ -121,7 +161,7 @@ private func message(of body: () throws -> some Any) -> String {
     let full = ImageSheet.Item(pixels: [1, 1, 1, .infinity], predicted: "1")
     let empty = ImageSheet.Item(pixels: [0, 0, .nan, -7], predicted: "0")
     // The first image's middle: 20 + 32 units from the left, 66 + 32 from the top.
-    func middle(_ item: ImageSheet.Item, inkDark: Bool) throws -> UInt8 {
+    func middle(_ item: ImageSheet.Item, inkDark: Bool) throws -> UInt16 {
       let image = try pixels(sheet([item], inkDark: inkDark))
       return image.samples[(98 * image.width + 52) * 3]
     }

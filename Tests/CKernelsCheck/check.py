@@ -1,6 +1,6 @@
 """Checks the vector kernels against NumPy and SciPy, at every instruction set this processor has.
 
-    python3 check.py [elementwise] [reductions] [structured] [fused]
+    python3 check.py [elementwise] [specials] [reductions] [structured] [fused]
 
 Needs clang, libgomp, numpy, scipy and ml_dtypes. CK_FLAGS adds compiler flags, for example
 CK_FLAGS="-fsanitize=undefined -fno-sanitize-recover".
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 
-FAMILIES = ["elementwise", "reductions", "structured", "fused"]
+FAMILIES = ["elementwise", "specials", "reductions", "structured", "fused"]
 LEVELS = ["baseline", "avx2", "avx512"]
 
 

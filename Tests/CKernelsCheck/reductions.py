@@ -1,4 +1,4 @@
-"""Reductions, softmax, layer norm, RMS norm, batch norm."""
+"""Reductions, norms, softmax, layer norm, RMS norm, batch norm."""
 
 import ctypes
 
@@ -68,6 +68,63 @@ def reductions():
     log.equal("first maximum", reduce("CK_REDUCE_ARGMAX", x, 3, 4, 1)[:, 0], np.array([1, 1, 0]))
     turned = np.ascontiguousarray(x.transpose(2, 1, 0))
     log.equal("first maximum of columns", reduce("CK_REDUCE_ARGMAX", turned, 1, 4, 3)[0], np.array([1, 1, 0]))
+
+
+def norms():
+    for dtype in FLOATS:
+        tolerance = 2e-7 if dtype == np.float32 else 1e-13
+        for outer, length, inner in SHAPES:
+            for scale in (1, 1e20, 1e-25) if dtype == np.float32 else (1, 1e200, 1e-250):
+                x = (sample(np.float64, (outer, length, inner)) * scale).astype(dtype)
+                out = np.empty((outer, inner), dtype)
+                call("ck_norm", code(dtype), i64(outer), i64(length), i64(inner), ptr(x), ptr(out))
+                wanted = np.sqrt(np.sum((x.astype(np.float64) / scale) ** 2, axis=1)) * scale
+                log.close(f"norm {dtype.__name__} {outer, length, inner} of {scale}", out, wanted, tolerance)
+        for special, wanted in (([np.inf, 1], np.inf), ([np.nan, 1], np.nan), ([np.inf, np.nan], np.nan), ([0, 0], 0),
+                                ([5e-324, 0], dtype(5e-324))):
+            x, out = np.array(special, dtype), np.empty(1, dtype)
+            call("ck_norm", code(dtype), i64(1), i64(2), i64(1), ptr(x), ptr(out))
+            log.equal(f"norm of {special}", out, np.array([wanted], dtype))
+
+
+def confident_softmax():
+    """log softmax where one element is far above the others: log1p of the others' sum."""
+    for dtype in FLOATS:
+        for n, inner in ((2, 1), (40, 1), (1500, 1), (3, 7), (40, 700)):
+            for gap in (5.0, 16.0, 30.0, 60.0):
+                x = np.full((n, inner), -gap, dtype)
+                x[n // 2] = 0
+                y = np.empty_like(x)
+                call("ck_softmax", code(dtype), ctypes.c_bool(True), i64(1), i64(n), i64(inner), ptr(x), ptr(y))
+                wanted = -np.log1p((n - 1) * np.exp(-gap))
+                log.close(f"log softmax {dtype.__name__} {n, inner} {gap}", y[n // 2], np.full(inner, wanted), 6e-7, 0)
+
+
+def extreme_batch_norm():
+    """Channels whose squares the element type can't hold, against the same numbers near 1."""
+    for dtype in FLOATS:
+        for batch, channels, spatial, block in ((4, 3, 5, 1), (8, 5, 1, 1), (2, 8, 6, 8), (3, 5, 7, 4)):
+            scales = np.resize([1e30, 1e18, 1.0] if dtype == np.float32 else [1e250, 1e160, 1.0], channels)
+            near = random.normal(size=(batch, channels, spatial))
+            g = random.normal(size=near.shape).astype(dtype)
+            x = (near * scales[None, :, None]).astype(dtype)
+            put, take = (lambda v: blocked(v, block), lambda v: plain(v, channels)) if block > 1 else (np.copy, np.copy)
+            layout = (ctypes.c_int64 * 4)(batch, channels, spatial, block)
+            bx, bg = put(x), put(g)
+            y, dx = np.zeros_like(bx), np.zeros_like(bx)
+            mean, variance, dscale, dshift = (np.zeros(channels, dtype) for _ in range(4))
+            call("ck_batch_norm_training", code(dtype), layout, f64(1e-5), ptr(bx), None, None, ptr(y), ptr(mean), ptr(variance))
+            call("ck_batch_norm_backward", code(dtype), layout, f64(1e-5), ctypes.c_bool(True), ptr(bx), ptr(bg), ptr(mean), ptr(variance), None, ptr(dx), ptr(dscale), ptr(dshift))
+            exact = x.astype(np.longdouble)
+            centred = exact - exact.mean((0, 2), keepdims=True)
+            rstd = 1 / np.sqrt((centred**2).mean((0, 2), keepdims=True) + np.longdouble(1e-5))
+            normal, gx = centred * rstd, g.astype(np.longdouble)
+            wanted = rstd * (gx - gx.mean((0, 2), keepdims=True) - normal * (gx * normal).mean((0, 2), keepdims=True))
+            t = 1e-5 if dtype == np.float32 else 1e-12
+            what = f"batch norm {dtype.__name__} {batch, channels, spatial, block} of extremes"
+            log.close(what, take(y), normal, t, t)
+            log.close(what + " dx", take(dx) * scales[None, :, None], wanted * scales[None, :, None], t, 10 * t)
+            log.close(what + " dscale", dscale, (gx * normal).sum((0, 2)), t, 10 * t)
 
 
 def softmax():
@@ -186,3 +243,6 @@ def run():
     softmax()
     row_norms()
     batch_norm()
+    extreme_batch_norm()
+    norms()
+    confident_softmax()

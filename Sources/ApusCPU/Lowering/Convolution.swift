@@ -37,9 +37,11 @@ extension ConvolutionAttributes {
 }
 
 extension PlanBuilder {
-  /// Whether oneDNN takes these: float32 without a size of zero.
+  /// Whether oneDNN takes these: float32 without a size of zero, or beyond the 32 bits that its kernels count in.
   private func suits(_ values: [Int]) -> Bool {
-    values.allSatisfy { dtype($0) == .float32 && !isEmpty($0) }
+    values.allSatisfy {
+      dtype($0) == .float32 && !isEmpty($0) && shape($0).allSatisfy { $0 <= Int(Int32.max) }
+    }
   }
 
   private func plainWeights(_ description: apus_dnn_conv) throws -> Layout? {

@@ -116,7 +116,8 @@ extension PlanBuilder {
 
   private func channels(_ shape: Shape, block: Int) -> ck_channels {
     ck_channels(
-      batch: Int64(shape[0]), channels: Int64(shape[1]), spatial: Int64(shape[2...].reduce(1, *)), block: Int64(block))
+      batch: Int64(shape[0]), channels: Int64(shape[1]), spatial: Int64(Sizes.product(shape[2...])), block: Int64(block)
+    )
   }
 
   /// An image in a blocked layout plus, minus or times one number a channel, without leaving the layout: as a

@@ -37,7 +37,7 @@ struct Iteration: Sendable {
     isScalar = innermost.map { $0 == 0 }
     outerSizes = sizes
     outerSteps = steps.map { zip($0, elementBytes).map(*) }
-    outer = sizes.reduce(1, *)
+    outer = Sizes.product(sizes)
     self.elementBytes = elementBytes
   }
 

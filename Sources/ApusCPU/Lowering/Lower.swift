@@ -19,7 +19,9 @@ extension PlanBuilder {
   func lower(_ primitive: Primitive, _ inputs: [Int], _ outputs: [Int]) throws {
     // What memory can't hold is refused before its sizes are multiplied.
     for output in outputs { _ = try type(output).byteCount() }
-    if outputs.allSatisfy({ isEmpty($0) }) {
+    // Of what may fail, the operands are still to be looked at.
+    let isLookedAt = primitive.canFail && !inputs.allSatisfy { isEmpty($0) }
+    if outputs.allSatisfy({ isEmpty($0) }), !isLookedAt {
       for output in outputs { _ = try define(output) }
       return
     }
@@ -32,7 +34,8 @@ extension PlanBuilder {
     switch primitive {
     case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
       .erf,
-      .sigmoid, .relu, .logicalNot, .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum,
+      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .logicalNot, .add, .subtract, .multiply,
+      .divide, .remainder, .power, .maximum, .minimum,
       .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast:
       guard let kernel = ElementwiseKernel(primitive) else { return false }
       return try lowerElementwise(kernel, inputs, output)
@@ -68,6 +71,7 @@ extension PlanBuilder {
 
     case .sum(let d): return try lowerReduction(CK_REDUCE_SUM, d.axes, inputs[0], output)
     case .product(let d): return try lowerReduction(CK_REDUCE_PRODUCT, d.axes, inputs[0], output)
+    case .norm(let d): return try lowerNorm(d.axes, inputs[0], output)
     case .max(let d): return try lowerReduction(CK_REDUCE_MAX, d.axes, inputs[0], output)
     case .min(let d): return try lowerReduction(CK_REDUCE_MIN, d.axes, inputs[0], output)
     case .argMax(let d): return try lowerArgReduction(CK_REDUCE_ARGMAX, d.axis, inputs[0], output)

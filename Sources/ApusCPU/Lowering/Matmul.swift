@@ -47,7 +47,7 @@ private struct Product {
 
   init(_ a: Shape, _ b: Shape) {
     let last = a.rank - 1
-    count = a[..<(last - 1)].reduce(1, *)
+    count = Sizes.product(a[..<(last - 1)])
     rows = a[last - 1]
     depth = a[last]
     columns = b[last]

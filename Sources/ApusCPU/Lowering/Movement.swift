@@ -32,11 +32,12 @@ extension PlanBuilder {
   private func part(_ form: Form, _ dtype: DType, starts: Shape, steps: Shape, shape: Shape) -> Form {
     var strides = Strides(repeating: 0)
     var first = 0
-    for axis in 0..<shape.rank {
+    // Without elements there is no first, and the one element of an axis has no next: their products could overflow.
+    for axis in 0..<shape.rank where shape.elementCount > 0 {
       first += starts[axis] * form.strides[axis]
-      strides[axis] = form.strides[axis] * steps[axis]
+      strides[axis] = shape[axis] > 1 ? form.strides[axis] * steps[axis] : form.strides[axis]
     }
-    let offset = form.offset + (shape.elementCount == 0 ? 0 : first * (dtype.elementBytes ?? 1))
+    let offset = form.offset + first * (dtype.elementBytes ?? 1)
     return Form(buffer: form.buffer, offset: offset, strides: strides, shape: shape)
   }
 

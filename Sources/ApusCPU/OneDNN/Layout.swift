@@ -28,6 +28,10 @@ final class Layout: @unchecked Sendable {
 
   /// A layout with these distances between elements; nil: row-major.
   convenience init(_ sizes: [Int], strides: [Int]? = nil) throws {
+    // Its compiled kernels count in 32 bits; beyond, some divide by zero.
+    guard sizes.allSatisfy({ $0 <= Int(Int32.max) }) else {
+      throw ApusError(.unsupported, "oneDNN takes sizes up to \(Int32.max), not \(sizes)")
+    }
     var made: apus_dnn_layout_t?
     let dims = sizes.map { Int64($0) }
     let status =

@@ -9,12 +9,12 @@ enum Cost {
     switch primitive {
     case .full, .iota, .dimension, .reshape, .permute, .broadcast, .slice, .reverse: return 0
     case .matmul: return product(output, Double(inputs[0].shape.last ?? 1), inputs[0].dtype)
-    case .convolution: return product(output, Double(inputs[1].shape.dropFirst().reduce(1, *)), inputs[0].dtype)
+    case .convolution: return product(output, Double(Sizes.product(inputs[1].shape.dropFirst())), inputs[0].dtype)
     case .convolutionInputGradient:
-      return product(input, Double(inputs[1].shape.dropFirst().reduce(1, *)), inputs[0].dtype)
+      return product(input, Double(Sizes.product(inputs[1].shape.dropFirst())), inputs[0].dtype)
     case .convolutionWeightGradient:
       return product(
-        Double(inputs[1].shape.elementCount), Double(outputs[0].shape.dropFirst().reduce(1, *)), inputs[0].dtype)
+        Double(inputs[1].shape.elementCount), Double(Sizes.product(outputs[0].shape.dropFirst())), inputs[0].dtype)
     case .maxPool(let d): return output * Double(d.kernel.height * d.kernel.width) * 0.1
     case .averagePool(let d): return output * Double(d.kernel.height * d.kernel.width) * 0.1
     case .softmax, .logSoftmax, .randomUniform: return output * 1.5

@@ -36,6 +36,8 @@ final class Plan: Sendable {
   let steps: [Step]
   /// What each step is for.
   let names: [String]
+  /// The graph's node that each step was made for, and its operands' types: what an error of the step is known by.
+  let nodes: [TracedNode?]
   let outputs: [Output]
   let arenaBytes: Int
   /// Donated inputs that steps overwrite.
@@ -49,13 +51,15 @@ final class Plan: Sendable {
   private let needsInputs: Bool
 
   init(
-    slots: [Slot], steps: [Step], names: [String], outputs: [Output], arenaBytes: Int, overwritten: [Int],
+    slots: [Slot], steps: [Step], names: [String], nodes: [TracedNode?], outputs: [Output], arenaBytes: Int,
+    overwritten: [Int],
     opaqueInputs: Set<Int>,
     usesTeam: Bool, callsLibraries: Bool
   ) {
     self.slots = slots
     self.steps = steps
     self.names = names
+    self.nodes = nodes
     self.outputs = outputs
     self.arenaBytes = arenaBytes
     self.overwritten = overwritten
@@ -86,8 +90,8 @@ final class Plan: Sendable {
       for (i, slot) in slots.enumerated() {
         let base =
           switch slot.source {
-          case .input(let k): opaqueInputs.contains(k) ? inputs[k].blockedAddress : inputs[k].plainAddress
-          case .output(let k): results[k].blockedAddress
+          case .input(let k): opaqueInputs.contains(k) ? try inputs[k].blockedAddress : try inputs[k].plain()
+          case .output(let k): try results[k].blockedAddress
           case .arena: arena.base
           case .constant(let constant): constant.address
           }
@@ -108,13 +112,27 @@ final class Plan: Sendable {
   }
 
   private func run(_ addresses: Addresses, _ observer: ((String, Duration) -> Void)?) throws {
-    guard let observer else {
-      for step in steps { try step(addresses) }
-      return
-    }
     let clock = ContinuousClock()
-    for (name, step) in zip(names, steps) { observer(name, try clock.measure { try step(addresses) }) }
+    for i in steps.indices {
+      do {
+        if let observer {
+          observer(names[i], try clock.measure { try steps[i](addresses) })
+        } else {
+          try steps[i](addresses)
+        }
+      } catch {
+        throw nodes[i]?.naming(error) ?? error
+      }
+    }
   }
+}
+
+/// A node of a traced graph with its operands' types.
+struct TracedNode: Sendable {
+  let node: Graph.Node
+  let operands: [TensorType]
+
+  func naming(_ error: any Error) -> any Error { node.naming(error, operands: operands) }
 }
 
 /// Memory of one run's intermediates.
@@ -138,10 +156,10 @@ final class Constant: @unchecked Sendable {
   private let owner: Storage?
   private let bytes: Int
 
-  init(_ storage: Storage) {
+  init(_ storage: Storage) throws {
     owner = storage
     bytes = 0
-    address = storage.plainAddress
+    address = try storage.plain()
   }
 
   /// Uninitialised.
@@ -159,19 +177,22 @@ final class Constant: @unchecked Sendable {
 
 extension Storage {
   /// The elements in whatever layout the storage has.
-  var blockedAddress: UnsafeMutableRawPointer { (opaque as? BlockedBuffer)?.memory ?? plainAddress }
+  var blockedAddress: UnsafeMutableRawPointer {
+    get throws { try (opaque as? BlockedBuffer)?.memory ?? plain() }
+  }
 
   /// The same elements in fresh, contiguous memory.
   func copied() throws -> Storage {
+    let source = try plain()
     let copy = try Storage(type)
     let count = type.dtype.byteCount(shape.elementCount) ?? 0
     if isContiguous {
-      copy.plainAddress.copyMemory(from: plainAddress, byteCount: count)
+      copy.plainAddress.copyMemory(from: source, byteCount: count)
     } else {
       guard let bytes = dtype.elementBytes else {
         throw ApusError(.unsupported, "a strided view of \(dtype) can't be copied")
       }
-      Geometry(shape, strides).gather(bytes, from: plainAddress, to: copy.plainAddress)
+      Geometry(shape, strides).gather(bytes, from: source, to: copy.plainAddress)
     }
     return copy
   }

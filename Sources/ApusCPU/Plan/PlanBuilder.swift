@@ -45,8 +45,11 @@ final class PlanBuilder {
   private var slots: [SlotKey] = []
   private var steps: [Plan.Step] = []
   private var names: [String] = []
+  private var nodes: [TracedNode?] = []
   /// What the next steps are for; shown in profiles.
   var name = ""
+  /// The graph's node that the next steps are for; nil: a primitive by itself.
+  var node: TracedNode?
   private let donated: Set<Int>
   private var opaqueInputs: Set<Int> = []
   private var callsLibraries = false
@@ -102,8 +105,8 @@ final class PlanBuilder {
     }
   }
 
-  func addConstant(_ storage: Storage, _ value: Int) {
-    let buffer = makeBuffer(.constant(Constant(storage)), bytes: 0)
+  func addConstant(_ storage: Storage, _ value: Int) throws {
+    let buffer = makeBuffer(.constant(try Constant(storage)), bytes: 0)
     let strides = storage.opaque == nil ? storage.strides : Storage.contiguousStrides(storage.shape)
     addForm(Form(buffer: buffer, offset: 0, strides: strides, shape: storage.shape), to: value)
   }
@@ -298,6 +301,7 @@ final class PlanBuilder {
     if libraries { callsLibraries = true }
     steps.append(step)
     names.append(name)
+    nodes.append(node)
   }
 
   /// Compiles one of oneDNN's operations for this plan's threads.
@@ -345,7 +349,8 @@ final class PlanBuilder {
       if case .input(let i) = buffer.home, buffer.isOverwritten { i } else { nil }
     }
     return Plan(
-      slots: placed, steps: steps, names: names, outputs: results, arenaBytes: arena.bytes, overwritten: overwritten,
+      slots: placed, steps: steps, names: names, nodes: nodes, outputs: results, arenaBytes: arena.bytes,
+      overwritten: overwritten,
       opaqueInputs: opaqueInputs, usesTeam: threads > 1, callsLibraries: callsLibraries)
   }
 

@@ -39,7 +39,7 @@ struct Planner {
     let threads = work > Self.teamThreshold ? Int(ck_threads()) : 1
     let builder = PlanBuilder(types: types, threads: threads, donated: donated)
     for (i, port) in graph.inputs.enumerated() { builder.addInput(i, port.value.index) }
-    for (id, tensor) in graph.constants { builder.addConstant(tensor.storage, id.index) }
+    for (id, tensor) in graph.constants { try builder.addConstant(tensor.storage, id.index) }
     let units = UnitFormation.units(of: graph)
     var readers = [Int](repeating: 0, count: types.count)
     for unit in units { for value in unit.inputs { readers[value] += 1 } }
@@ -78,11 +78,11 @@ struct Planner {
       (node.inputs + node.outputs).allSatisfy { dtypes.contains(graph.type($0).dtype) }
     }
     switch node.primitive {
-    case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong, .custom: return true
+    case let primitive where primitive.canFail: return true
     case .convolution, .convolutionInputGradient, .convolutionWeightGradient: return !all(.float32)
     case .matmul: return PlanBuilder.lacksKernel(graph.type(node.inputs[0]), graph.type(node.inputs[1]))
     case .maxPool, .maxPoolGradient, .maxPoolGather, .averagePool, .averagePoolGradient, .softmax, .logSoftmax,
-      .batchNorm, .batchNormGradient:
+      .batchNorm, .batchNormGradient, .norm:
       return !all(.float32) && !all(.float64)
     default: return (node.inputs + node.outputs).contains { !graph.type($0).dtype.hasArithmetic }
     }
@@ -116,14 +116,13 @@ struct Planner {
 
   private func lower(_ i: Int, _ builder: PlanBuilder) throws {
     let node = graph.nodes[i]
+    let traced = TracedNode(node: node, operands: node.inputs.map { graph.type($0) })
+    builder.node = traced
+    defer { builder.node = nil }
     do {
       try builder.lower(node.primitive, node.inputs.map(\.index), node.outputs.map(\.index))
-    } catch var error as ApusError {
-      if error.operation == nil {
-        error.operation = node.primitive.name
-        error.operands = node.inputs.map { graph.type($0).description }
-      }
-      throw error
+    } catch {
+      throw traced.naming(error)
     }
   }
 

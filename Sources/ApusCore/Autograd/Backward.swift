@@ -7,7 +7,7 @@ struct ReverseSweep {
   init(retainGraph: Bool) { self.retainGraph = retainGraph }
 
   mutating func add(_ gradient: Tensor, to tensor: Tensor) {
-    if let node = tensor.node { add(gradient, to: node, Int(tensor.outputIndex)) }
+    if let node = tensor.node { add(gradient, to: node.onTape, Int(tensor.outputIndex)) }
   }
 
   private mutating func add(_ gradient: Tensor, to node: Node, _ index: Int) {
@@ -23,9 +23,9 @@ struct ReverseSweep {
   /// - Returns: a gradient for each; nil where nothing arrived.
   mutating func run(to targets: [Tensor]) throws -> [Tensor?] {
     var found: [ObjectIdentifier: Tensor] = [:]
-    let ends = Set(targets.compactMap { $0.node.map { ObjectIdentifier($0) } })
+    let ends = Set(targets.compactMap { $0.node.map { ObjectIdentifier($0.onTape) } })
     try run(isEnd: { ends.contains(ObjectIdentifier($0)) }) { found[ObjectIdentifier($0)] = $1 }
-    return targets.map { target in target.node.flatMap { found[ObjectIdentifier($0)] } }
+    return targets.map { target in target.node.flatMap { found[ObjectIdentifier($0.onTape)] } }
   }
 
   private mutating func run(isEnd: (Node) -> Bool, _ end: (Node, Tensor) -> Void) throws {

@@ -8,6 +8,13 @@ final class Node: @unchecked Sendable {
   struct Edge {
     var node: Node?
     var index: Int32 = 0
+
+    init() {}
+    @inline(__always)
+    init(_ operand: Tensor) {
+      node = operand.node?.onTape
+      index = operand.outputIndex
+    }
   }
 
   /// What the pullback reads.
@@ -44,8 +51,17 @@ final class Node: @unchecked Sendable {
   /// 1 + the largest depth among its operands: a topological order that needs no counter shared by threads.
   let depth: Int
   let edgeCount: Int
+  /// Whether a leaf is below it that is not a point of `gradient(at:)`: a parameter, or a tensor that requires a
+  /// gradient.
+  let reachesLeaf: Bool
   /// Where a leaf's gradient goes; nil for recorded operations.
   let leaf: GradientSlot?
+  /// Of a leaf that tensors hold: the node that tapes refer to in its place.
+  ///
+  /// A gradient that was itself recorded (`createGraph`) lies in the slot and holds its tape, which leads back to the
+  /// leaf. So tapes do not hold what keeps the slot open: when the last tensor with this node goes, the slot is closed
+  /// and lets its gradient go.
+  private let taped: Node?
   /// Edges are written at creation and in `deinit` only, when nobody else can look: dynamic exclusivity checks would be
   /// a sixth of a scalar's backward.
   @exclusivity(unchecked) private var edge0 = Edge()
@@ -55,13 +71,31 @@ final class Node: @unchecked Sendable {
   private let saved: Mutex<Saved>
 
   /// A leaf. Its gradient is collected in `slot`, or in one of its own.
-  init(leaf slot: GradientSlot?) {
+  /// - Parameter isPoint: whether it is the point of a `gradient(at:)`, which nobody else can ask for.
+  init(leaf slot: GradientSlot?, isPoint: Bool = false) {
+    let slot = slot ?? GradientSlot()
     primitive = .negate
     depth = 0
     edgeCount = 0
-    leaf = slot ?? GradientSlot()
+    reachesLeaf = !isPoint
+    leaf = slot
+    taped = Node(tapeLeaf: slot, isPoint: isPoint)
     saved = Mutex(Saved())
   }
+
+  private init(tapeLeaf slot: GradientSlot, isPoint: Bool) {
+    primitive = .negate
+    depth = 0
+    edgeCount = 0
+    reachesLeaf = !isPoint
+    leaf = slot
+    taped = nil
+    saved = Mutex(Saved())
+  }
+
+  /// The node that edges refer to.
+  @inline(__always)
+  var onTape: Node { taped ?? self }
 
   init(_ primitive: Primitive, edges: (Edge, Edge, Edge), more: [Edge] = [], count: Int, saved: consuming Saved) {
     self.primitive = primitive
@@ -71,9 +105,16 @@ final class Node: @unchecked Sendable {
     moreEdges = more
     edgeCount = count
     leaf = nil
+    taped = nil
     var deepest = Swift.max(edges.0.node?.depth ?? 0, edges.1.node?.depth ?? 0, edges.2.node?.depth ?? 0)
-    for edge in more { deepest = Swift.max(deepest, edge.node?.depth ?? 0) }
+    var reaches =
+      edges.0.node?.reachesLeaf == true || edges.1.node?.reachesLeaf == true || edges.2.node?.reachesLeaf == true
+    for edge in more {
+      deepest = Swift.max(deepest, edge.node?.depth ?? 0)
+      if edge.node?.reachesLeaf == true { reaches = true }
+    }
     depth = deepest + 1
+    reachesLeaf = reaches
     self.saved = Mutex(saved)
   }
 
@@ -101,6 +142,7 @@ final class Node: @unchecked Sendable {
   func release() { saved.withLock { $0 = Saved(isReleased: true) } }
 
   deinit {
+    if taped != nil { leaf?.close() }
     guard edge0.node != nil || edge1.node != nil || edge2.node != nil || !moreEdges.isEmpty else { return }
     var pending: [Node] = []
     takeLastReferences(into: &pending)
@@ -124,7 +166,12 @@ final class Node: @unchecked Sendable {
 
 /// Where a leaf's gradient accumulates: what a ``Program`` names it by.
 public final class GradientSlot: Sendable {
-  private let value = Mutex<Tensor?>(nil)
+  private struct State {
+    var value: Tensor?
+    /// Nobody can ask for the gradient any more.
+    var isClosed = false
+  }
+  private let state = Mutex(State())
 
   /// The accumulated gradient; inside a trace, the trace's own.
   var gradient: Tensor? {
@@ -140,8 +187,28 @@ public final class GradientSlot: Sendable {
 
   /// What is kept outside traces.
   var stored: Tensor? {
-    get { value.withLock { $0 } }
-    set { value.withLock { $0 = newValue } }
+    get { state.withLock { $0.value } }
+    set { replace { _ in newValue } }
+  }
+
+  /// Lets the gradient go, and takes no other.
+  fileprivate func close() {
+    let last = state.withLock { state in
+      defer { state = State(isClosed: true) }
+      return state.value
+    }
+    // With it may go a tape, and other slots: not under the lock.
+    withExtendedLifetime(last) {}
+  }
+
+  private func replace(_ next: (Tensor?) -> Tensor?) {
+    let earlier = state.withLock { state in
+      let earlier = state.value
+      // A leaf's own values as a gradient must not keep that leaf's slot open.
+      if !state.isClosed { state.value = next(earlier).map(\.onTape) }
+      return earlier
+    }
+    withExtendedLifetime(earlier) {}
   }
 
   func accumulate(_ gradient: Tensor) {
@@ -150,7 +217,12 @@ public final class GradientSlot: Sendable {
     if ExecutionContext.current?.trace != nil {
       self.gradient = self.gradient.map { $0 + gradient } ?? gradient
     } else {
-      value.withLock { $0 = $0.map { $0 + gradient } ?? gradient }
+      replace { $0.map { $0 + gradient } ?? gradient }
     }
   }
+}
+
+extension Tensor {
+  /// The same with the node that tapes refer to.
+  fileprivate var onTape: Tensor { node.map { Tensor(storage, node: $0.onTape, outputIndex: outputIndex) } ?? self }
 }

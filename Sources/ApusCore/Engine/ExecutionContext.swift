@@ -7,9 +7,13 @@ import CApus
 final class ExecutionContext {
   var trace: Trace?
   var recorder: ErrorRecorder?
+  /// The innermost call of the user's that told its place in the source.
+  var place: CallPlace?
   var gradientEnabled = true
   /// How many `gradient(at:)` and tapes are open: inside one, derivatives are themselves recorded.
   var gradientLevel = 0
+  /// Values that are read in place of variables' own.
+  var overlay: VariableOverlay?
   var engine: (any Engine)?
   var detectsAnomalies = false
 
@@ -17,8 +21,10 @@ final class ExecutionContext {
     guard let other else { return }
     trace = other.trace
     recorder = other.recorder
+    place = other.place
     gradientEnabled = other.gradientEnabled
     gradientLevel = other.gradientLevel
+    overlay = other.overlay
     engine = other.engine
     detectsAnomalies = other.detectsAnomalies
   }

@@ -46,6 +46,31 @@ public struct Graph: Sendable {
     public var scope: String = ""
     /// Whether no gradient flows through it: from `detached()` or `withoutGradients`.
     public var isDetached = false
+    var origin = Origin()
+
+    /// Where it was traced, kept of what may fail when the graph runs. It does not distinguish nodes.
+    struct Origin: Hashable, Sendable {
+      var site: CallSite?
+      static func == (a: Origin, b: Origin) -> Bool { true }
+      func hash(into hasher: inout Hasher) {}
+    }
+
+    /// Runs its operation; an error tells where it was traced.
+    func running<R>(_ body: () throws -> R) throws -> R {
+      do {
+        return try body()
+      } catch let error as ApusError {
+        // The operation and its operands are in it.
+        throw naming(error, operands: [])
+      }
+    }
+
+    /// An error of this node's operation with what is known of it: its name, operands, module and place.
+    package func naming(_ error: any Error, operands: [TensorType]) -> any Error {
+      guard var named = (error as? ApusError)?.at(primitive.name, operands).from(origin.site) else { return error }
+      if named.module == nil, !scope.isEmpty { named.module = scope }
+      return named
+    }
   }
   /// A named input or output of the graph.
   public struct Port: Hashable, Codable, Sendable {
@@ -112,7 +137,7 @@ public struct Graph: Sendable {
   /// - Throws: ``ApusError`` when the operands don't fit the primitive.
   @discardableResult
   public mutating func add(_ primitive: Primitive, _ operands: [ValueID], scope: String = "") throws -> [ValueID] {
-    let types = operands.map { type($0) }
+    let types = try operands.map(operandType)
     do {
       return append(primitive, operands, try primitive.definition.infer(types), scope: scope)
     } catch let error as ApusError {
@@ -120,12 +145,22 @@ public struct Graph: Sendable {
     }
   }
 
+  private func operandType(_ id: ValueID) throws -> TensorType {
+    guard types.indices.contains(id.index), let type = types[id.index].tensor else {
+      throw ApusError(.argument, "\(id) is no tensor of the graph \(name)")
+    }
+    return type
+  }
+
   mutating func append(
-    _ primitive: Primitive, _ operands: [ValueID], _ types: [TensorType], scope: String, isDetached: Bool = false
+    _ primitive: Primitive, _ operands: [ValueID], _ types: [TensorType], scope: String, isDetached: Bool = false,
+    site: CallSite? = nil
   ) -> [ValueID] {
     let outputs = types.map { makeValue(.tensor($0)) }
     nodes.append(
-      Node(primitive: primitive, inputs: operands, outputs: outputs, scope: scope, isDetached: isDetached))
+      Node(
+        primitive: primitive, inputs: operands, outputs: outputs, scope: scope, isDetached: isDetached,
+        origin: Node.Origin(site: site)))
     return outputs
   }
 

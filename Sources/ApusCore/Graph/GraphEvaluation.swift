@@ -30,6 +30,8 @@ extension Graph {
       throw ApusError(
         .argument, "\(name) takes \(self.inputs.count) inputs, not \(inputs.count)", operands: inputs.map(\.type))
     }
-    return try evaluate(inputs, constant: { $0 }) { primitive, operands, _ in try Dispatch.tryRun(primitive, operands) }
+    return try evaluate(inputs, constant: { $0 }) { primitive, operands, node in
+      try node.running { try Dispatch.tryRun(primitive, operands) }
+    }
   }
 }

@@ -1,4 +1,5 @@
-/// Drops nodes and constants whose values nothing reads. Inputs and outputs stay.
+/// Drops nodes and constants whose values nothing reads. Inputs and outputs stay, and so do nodes that may fail
+/// (``PrimitiveDefinition/canFail``): an index out of range is an error whether or not anybody reads what it names.
 public struct DeadCodeElimination: Pass {
   public let name = "dead-code"
   /// The pass has no options.
@@ -50,9 +51,14 @@ public struct ConstantFolding: Pass {
       guard operands.count == node.inputs.count, node.outputs.allSatisfy({ isSmall(graph.type($0)) }) else {
         return .keep
       }
-      // Not on the current engine, which may be asking for this in order to run just such a node.
-      let values = try withEngine(Engines.embedded) {
-        try withoutGradients { try Dispatch.tryRun(node.primitive, operands) }
+      let values: [Tensor]
+      do {
+        // Not on the current engine, which may be asking for this in order to run just such a node.
+        values = try withEngine(Engines.embedded) {
+          try withoutGradients { try Dispatch.tryRun(node.primitive, operands) }
+        }
+      } catch {
+        throw node.naming(error, operands: operands.map(\.type))
       }
       return .replace(values.map { graph.add($0) })
     }

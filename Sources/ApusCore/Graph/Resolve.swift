@@ -6,8 +6,25 @@ extension Graph {
     for i in types.indices {
       if case .tensor(let type) = types[i] { result.types[i] = .tensor(try type.resolved(sizes)) }
     }
-    for i in nodes.indices { result.nodes[i].primitive = try nodes[i].primitive.resolved(sizes) }
+    for i in nodes.indices {
+      result.nodes[i].primitive = try nodes[i].primitive.resolved(sizes)
+      try result.checkSizes(of: result.nodes[i])
+    }
     return result
+  }
+
+  /// Asks the type rule again, now that the sizes are known: what a node does with them may be impossible.
+  private func checkSizes(of node: Node) throws {
+    let operands = node.inputs.map { type($0) }
+    do {
+      let expected = try node.primitive.definition.infer(operands)
+      let actual = node.outputs.map { type($0) }
+      guard expected == actual else {
+        throw ApusError(.shape, "gives \(expected) with these sizes, where \(actual) was expected")
+      }
+    } catch {
+      throw node.naming(error, operands: operands)
+    }
   }
 }
 
@@ -84,7 +101,8 @@ extension Primitive {
       return .randomNormal(d)
     case .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .sin, .cos, .tanh,
       .erf,
-      .sigmoid, .relu, .logicalNot, .add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum,
+      .sigmoid, .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .norm, .logicalNot, .add, .subtract, .multiply,
+      .divide, .remainder, .power, .maximum, .minimum,
       .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast, .dimension, .permute, .reverse, .concatenate,
       .sum,
       .product, .max, .min, .argMax, .argMin, .gather, .gatherAlong, .matmul, .convolution, .maxPool, .maxPoolGradient,

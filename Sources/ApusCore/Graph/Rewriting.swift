@@ -32,13 +32,14 @@ extension Graph {
     return try rewriter.finish().withoutDeadCode()
   }
 
-  /// The graph without nodes and constants that nothing reads. Inputs and outputs stay.
+  /// The graph without nodes and constants that nothing reads. Inputs and outputs stay, and so do nodes that may fail
+  /// (``PrimitiveDefinition/canFail``): an index out of range is an error whether or not anybody reads what it names.
   public func withoutDeadCode() -> Graph {
     var isLive = [Bool](repeating: false, count: types.count)
     for port in outputs { isLive[port.value.index] = true }
     var result = self
     result.nodes.removeAll(keepingCapacity: true)
-    for node in nodes.reversed() where node.outputs.contains(where: { isLive[$0.index] }) {
+    for node in nodes.reversed() where node.primitive.canFail || node.outputs.contains(where: { isLive[$0.index] }) {
       for id in node.inputs { isLive[id.index] = true }
       result.nodes.append(node)
     }
@@ -57,6 +58,7 @@ extension Graph {
     private var dropped: Set<ValueID> = []
     private var scope = ""
     private var isDetached = false
+    private var origin = Graph.Node.Origin()
 
     fileprivate init(_ source: Graph) {
       graph = source
@@ -80,6 +82,7 @@ extension Graph {
     public mutating func add(_ primitive: Primitive, _ operands: [ValueID]) throws -> [ValueID] {
       let outputs = try graph.add(primitive, operands, scope: scope)
       graph.nodes[graph.nodes.count - 1].isDetached = isDetached
+      graph.nodes[graph.nodes.count - 1].origin = origin
       for id in outputs { define(id, graph.nodes.count - 1) }
       return outputs
     }
@@ -95,7 +98,7 @@ extension Graph {
     fileprivate mutating func visit(_ original: Node, _ rule: (Node, inout Rewriter) throws -> Rewrite) throws {
       var node = original
       for i in node.inputs.indices { node.inputs[i] = try current(node.inputs[i], readBy: node.primitive.name) }
-      (scope, isDetached) = (node.scope, node.isDetached)
+      (scope, isDetached, origin) = (node.scope, node.isDetached, node.origin)
       switch try rule(node, &self) {
       case .keep:
         graph.nodes.append(node)

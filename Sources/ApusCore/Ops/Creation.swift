@@ -9,8 +9,8 @@ extension Tensor {
   /// ```
   /// - Parameters:
   ///   - value: the only element.
-  ///   - dtype: of the tensor; for an integer one fractions are cut off and saturate, and a whole number that it can't hold
-  ///     is an error (argument).
+  ///   - dtype: of the tensor; for an integer one fractions are cut off, and a number beyond the range of any is an error
+  ///     (argument).
   ///   - requiresGradient: whether it is a leaf whose ``gradient`` `backward` fills; on integers and bool: error
   ///     (gradient).
   public init<S: TensorScalar>(_ value: S, dtype: DType? = nil, requiresGradient: Bool = false) {
@@ -22,7 +22,7 @@ extension Tensor {
     if requiresGradient { self = requiringGradient() }
   }
 
-  /// A vector [n], converted to `dtype` as ``cast(to:)`` does.
+  /// A vector [n] of `dtype`: see ``init(_:shape:dtype:)``.
   ///
   /// ```swift
   /// Tensor([1, 2, 3])                    // int64[3]
@@ -76,8 +76,9 @@ extension Tensor {
     if requiresGradient { self = requiringGradient() }
   }
 
-  /// Row-major values in a shape. Another number of values than the shape has elements: error (shape). Whole numbers
-  /// that an integer `dtype` can't hold: error (argument); fractions are cut off, and saturate.
+  /// Row-major values in a shape. Another number of values than the shape has elements: error (shape). Numbers beyond the
+  /// range of `dtype`, infinity and NaN for an integer one: error (argument). What is within is rounded; for an integer
+  /// dtype fractions are cut off.
   ///
   /// ```swift
   /// Tensor([1, 2, 3, 4, 5, 6], shape: [2, 3])      // [[1, 2, 3], [4, 5, 6]]
@@ -91,9 +92,7 @@ extension Tensor {
         type: TensorType(wanted, shape))
       return
     }
-    if wanted != S.dtype, S.dtype.isInteger, S.dtype != .uint64,
-      let odd = values.first(where: { !$0.scalar.fits(wanted) })
-    {
+    if wanted != S.dtype, let odd = Tensor.misfit(values, wanted) {
       self = Tensor.attempt("Tensor") {
         try odd.scalar.checkFits(wanted)
         return Tensor.zeros(shape, dtype: wanted)
@@ -105,6 +104,29 @@ extension Tensor {
     }
     // A plain conversion of host values, not an operation: it must not enter a trace as a node.
     self = wanted == S.dtype ? made : outsideTrace { made.cast(to: wanted) }
+  }
+
+  /// The first value that can't be an element of a dtype.
+  private static func misfit<S: TensorScalar>(_ values: [S], _ dtype: DType) -> S? {
+    let limit = dtype.overflow
+    // Where every value of the type fits, none is looked at.
+    if S.dtype == .bool || dtype == .bool { return nil }
+    if let own = S.dtype.integerRange, S.dtype != .uint64 {
+      if let range = dtype.integerRange {
+        if range.contains(own.lowerBound), range.contains(own.upperBound) { return nil }
+      } else if -Double(own.lowerBound) < limit, Double(own.upperBound) < limit {
+        return nil
+      }
+    }
+    if S.dtype.isFloatingPoint, dtype.integerRange == nil, S.dtype.overflow <= limit { return nil }
+    // Large tables come as these two; generic code would take longer to look at them than to copy them.
+    if let reals = values as? [Double], dtype.isFloatingPoint {
+      return reals.allSatisfy { $0.magnitude < limit || !$0.isFinite } ? nil : values.first { !$0.scalar.fits(dtype) }
+    }
+    if let whole = values as? [Int], let range = dtype.integerRange {
+      return whole.allSatisfy { range.contains(Int64($0)) } ? nil : values.first { !$0.scalar.fits(dtype) }
+    }
+    return values.first { !$0.scalar.fits(dtype) }
   }
 
   /// A tensor over a copy of little-endian, row-major bytes.
@@ -146,7 +168,8 @@ extension Tensor {
 
   // MARK: Filled
 
-  /// A tensor of one repeated value, of the value's default dtype when none is given.
+  /// A tensor of one repeated value, of the value's default dtype when none is given. A value beyond the dtype's range:
+  /// error (argument).
   ///
   /// ```swift
   /// Tensor.full([2, 3], 0.5)      // float32[2, 3]
@@ -195,7 +218,8 @@ extension Tensor {
     Dispatch.run(.iota(Iota(type: TensorType(dtype, shape), axis: axis)), [])[0]
   }
 
-  /// `start`, `start + step`, … up to but not including `stop`. A step of 0: error (argument).
+  /// `start`, `start + step`, … up to but not including `stop`. A step of 0, and numbers that the dtype can't hold: error
+  /// (argument).
   ///
   /// ```swift
   /// Tensor.arange(0, 10, step: 3)        // int64: [0, 3, 6, 9]
@@ -216,6 +240,9 @@ extension Tensor {
       let (distance, overflows) = (a < b ? b : a).subtractingReportingOverflow(a < b ? a : b)
       guard !overflows else { return fail(.memory, "has more elements than memory holds") }
       let n = Int((UInt64(distance) - 1) / s.magnitude) + 1
+      if let odd = [a, a &+ s &* Int64(n - 1)].first(where: { !Scalar.int($0).fits(type) }) {
+        return Tensor.misfitting(.int(odd), TensorType(type, [Dim(n)]), "arange")
+      }
       return (iota([n], dtype: .int64) * step + start).cast(to: type)
     }
     let (a, b, s) = (start.scalar.doubleValue, stop.scalar.doubleValue, step.scalar.doubleValue)
@@ -224,22 +251,42 @@ extension Tensor {
     guard let n = Int(exactly: Swift.max(0, ((b - a) / s).rounded(.up))), n < 1 << 53 else {
       return fail(.memory, "has more elements than memory holds")
     }
+    if n > 0, let odd = [a, a + s * Double(n - 1)].first(where: { !Scalar.double($0).fits(type) }) {
+      return Tensor.misfitting(.double(odd), TensorType(type, [Dim(n)]), "arange")
+    }
     return (iota([n], dtype: .float64) * s + a).cast(to: type)
   }
   /// 0, 1, … `stop` − 1.
   public static func arange(_ stop: Int, dtype: DType = .int64) -> Tensor { arange(0, stop, dtype: dtype) }
 
-  /// `count` evenly spaced values from `start` to `stop`, both included; `start` alone for a count of 1.
+  /// `count` evenly spaced values from `start` to `stop`, both included; `start` alone for a count of 1. Ends that are not
+  /// finite, or that the dtype can't hold: error (argument).
   ///
   /// ```swift
   /// Tensor.linspace(0, 1, count: 5)      // [0, 0.25, 0.5, 0.75, 1]
   /// ```
   public static func linspace(_ start: Double, _ stop: Double, count: Int, dtype: DType = .float32) -> Tensor {
+    if let odd = [start, stop].first(where: { !$0.isFinite || !Scalar.double($0).fits(dtype) }) {
+      return misfitting(.double(odd), TensorType(dtype, [Dim(Swift.max(count, 0))]), "linspace")
+    }
     let i = iota([count], dtype: .float64)
     guard count > 1 else { return (i + start).cast(to: dtype) }
     let last = Double(count - 1)
+    // The distance of two numbers may be larger than any.
+    let step = (stop - start).isFinite ? (stop - start) / last : stop / last - start / last
     // As NumPy: rounding must not move the end.
-    return select(i .== last, stop, i * ((stop - start) / last) + start).cast(to: dtype)
+    return select(i .== last, stop, i * step + start).cast(to: dtype)
+  }
+
+  /// What stands for a tensor of numbers one of which its dtype can't hold.
+  static func misfitting(_ number: Scalar, _ type: TensorType, _ operation: String) -> Tensor {
+    let range = ApusError(.argument, "\(number) is no end of a range", operation: operation)
+    do {
+      try number.checkFits(type.dtype)
+      return Dispatch.fail(range, type: type)
+    } catch {
+      return Dispatch.fail((error as? ApusError)?.at(operation, [type]) ?? error, type: type)
+    }
   }
 
   // MARK: Host reads
@@ -260,9 +307,12 @@ extension Tensor {
     let whole = plain.contiguous()
     // The cast itself may have failed: at the operation limit of a `checked` block.
     guard whole.storage.isConcrete else { return nothing() }
-    let count = whole.elementCount
-    return withExtendedLifetime(whole) {
-      Array(UnsafeBufferPointer(start: UnsafePointer(whole.storage.pointer(as: S.self)), count: count))
+    do {
+      _ = try whole.storage.plain()
+      return whole.storage.withBytes { Array($0.bindMemory(to: S.self)) }
+    } catch {
+      Dispatch.report(error)
+      return nothing()
     }
   }
 
@@ -331,7 +381,8 @@ public enum HostCopy {
     }
     let result = try Storage(source.type)
     let width = source.dtype.stride
-    let from = source.plainAddress
+    let from = try source.plain()
+    if source.shape.contains(0) { return result }
     let to = result.plainAddress
     var position = 0
     func copy(_ axis: Int, _ offset: Int) {

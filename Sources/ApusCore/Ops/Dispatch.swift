@@ -110,7 +110,7 @@ enum Dispatch {
     if keep.contains(.outputs) { saved.outputs = results }
     if keep.contains(.types) { saved.types = inputs.map(\.type) }
     func edge(_ i: Int) -> Node.Edge {
-      i < inputs.count ? Node.Edge(node: inputs[i].node, index: inputs[i].outputIndex) : Node.Edge()
+      i < inputs.count ? Node.Edge(inputs[i]) : Node.Edge()
     }
     let node = Node(
       primitive, edges: (edge(0), edge(1), edge(2)), more: inputs.count > 3 ? (3..<inputs.count).map(edge) : [],
@@ -129,7 +129,7 @@ enum Dispatch {
     var saved = Node.Saved()
     if keep.contains(.input0) { saved.input0 = x.storage }
     if keep.contains(.outputs) { saved.outputs = [result] }
-    let edges = (Node.Edge(node: x.node, index: x.outputIndex), Node.Edge(), Node.Edge())
+    let edges = (Node.Edge(x), Node.Edge(), Node.Edge())
     return Tensor(result, node: Node(primitive, edges: edges, count: 1, saved: saved))
   }
 
@@ -148,9 +148,7 @@ enum Dispatch {
     if keep.contains(.input0) { saved.input0 = a.storage }
     if keep.contains(.input1) { saved.input1 = b.storage }
     if keep.contains(.outputs) { saved.outputs = [result] }
-    let edges = (
-      Node.Edge(node: a.node, index: a.outputIndex), Node.Edge(node: b.node, index: b.outputIndex), Node.Edge()
-    )
+    let edges = (Node.Edge(a), Node.Edge(b), Node.Edge())
     return Tensor(result, node: Node(primitive, edges: edges, count: 2, saved: saved))
   }
 
@@ -170,7 +168,9 @@ enum Dispatch {
 
   @inline(never)
   static func report(_ error: any Error) {
-    guard let recorder = ExecutionContext.current?.recorder else { fatalError("\(UserFrame.locating(error))") }
+    guard let recorder = ExecutionContext.current?.recorder else {
+      fatalError("\((error as? ApusError)?.from(.here()) ?? error)")
+    }
     recorder.record(error)
   }
 

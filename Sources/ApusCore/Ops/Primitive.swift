@@ -8,6 +8,9 @@ public enum Primitive: Hashable, Sendable {
   case negate, abs, sign, floor, ceil, round
   /// Of reals: eˣ, eˣ − 1, ln x, ln(1 + x), √x, 1/√x, sin, cos, tanh, erf, 1/(1 + e⁻ˣ); and max(x, 0), of integers too.
   case exp, expm1, log, log1p, sqrt, rsqrt, sin, cos, tanh, erf, sigmoid, relu
+  /// Of reals: x·sigmoid(x); x·Φ(x), and the same by a hyperbolic tangent; Φ(x) = ½ erfc(−x/√2) and its density
+  /// e^(−x²/2)/√(2π), both relatively exact in the tails.
+  case silu, gelu, tanhGELU, normalCDF, normalPDF
   /// Bool to bool.
   case logicalNot
   // Element-wise, two operands of equal type.
@@ -51,6 +54,8 @@ public enum Primitive: Hashable, Sendable {
   case sum(Sum)
   /// Πx along a set of axes.
   case product(Product)
+  /// √Σx² along a set of axes.
+  case norm(Norm)
   /// The largest along a set of axes.
   case max(Max)
   /// The smallest along a set of axes.
@@ -124,6 +129,11 @@ public enum Primitive: Hashable, Sendable {
     case .erf: Erf()
     case .sigmoid: Sigmoid()
     case .relu: Relu()
+    case .silu: SiLU()
+    case .gelu: GELU()
+    case .tanhGELU: TanhGELU()
+    case .normalCDF: NormalCDF()
+    case .normalPDF: NormalPDF()
     case .logicalNot: LogicalNot()
     case .add: Add()
     case .subtract: Subtract()
@@ -152,6 +162,7 @@ public enum Primitive: Hashable, Sendable {
     case .concatenate(let d): d
     case .sum(let d): d
     case .product(let d): d
+    case .norm(let d): d
     case .max(let d): d
     case .min(let d): d
     case .argMax(let d): d
@@ -181,4 +192,7 @@ public enum Primitive: Hashable, Sendable {
 
   /// The definition's name, `matmul`.
   public var name: String { definition.name }
+
+  /// Whether values decide that it fails: see ``PrimitiveDefinition/canFail``.
+  public var canFail: Bool { definition.canFail }
 }

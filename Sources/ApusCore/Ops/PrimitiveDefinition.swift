@@ -18,6 +18,10 @@ public protocol PrimitiveDefinition: Hashable, Codable, Sendable {
   /// that asking is a call and no search for a conformance.
   var isDifferentiable: Bool { get }
 
+  /// Whether its values, and not only their types, decide that it fails: an index out of range, a user's closure. Such
+  /// an operation is run even where nobody reads what it gives.
+  var canFail: Bool { get }
+
   /// Reverse mode: one gradient an operand, nil where it has none (an index) or none is needed.
   func vjp(_ context: VJPContext) -> [Tensor?]
 
@@ -42,6 +46,8 @@ public protocol NotDifferentiable: PrimitiveDefinition {
 extension PrimitiveDefinition {
   /// True, but for ``NotDifferentiable``.
   public var isDifferentiable: Bool { true }
+  /// False, but for those that read indices or run a user's closure.
+  public var canFail: Bool { false }
 }
 extension NotDifferentiable {
   /// False.

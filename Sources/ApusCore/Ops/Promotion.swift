@@ -16,6 +16,14 @@ enum Promotion {
     return promoted
   }
 
+  /// The operands in the smallest dtype that all fit in: for operations whose operands are of one kind but of different
+  /// ranks, as images and their weights, so that no rank weighs less.
+  static func unified(_ operands: [Tensor]) -> [Tensor] {
+    guard let first = operands.first, operands.contains(where: { $0.dtype != first.dtype }) else { return operands }
+    let dtype = operands.dropFirst().reduce(first.dtype) { DType.promote($0, $1.dtype) }
+    return operands.map { $0.cast(to: dtype) }
+  }
+
   private static func sameCategory(_ a: DType, _ b: DType) -> Bool {
     a.isFloatingPoint == b.isFloatingPoint && a.isComplex == b.isComplex && (a == .bool) == (b == .bool)
   }
@@ -80,18 +88,19 @@ enum Promotion {
   /// Whether a weak number leaves the tensor's numeric dtype as it is, and is one of its values.
   @inline(__always)
   private static func keeps(_ dtype: DType, _ scalar: Scalar) -> Bool {
-    if dtype.isFloatingPoint { return true }
-    if case .double = scalar { return false }
-    return scalar.fits(dtype)
+    switch scalar {
+    case .double(let value): dtype.isFloatingPoint && (value.magnitude < dtype.overflow || !value.isFinite)
+    default: dtype.isFloatingPoint || scalar.fits(dtype)
+    }
   }
 
-  /// A weak number as a tensor to stand beside one of `dtype`. Where that can't hold it, sums and products wrap, as they
-  /// do for whatever they are of; anything else has no right answer in `dtype`.
+  /// A weak number as a tensor to stand beside one of `dtype`. Where that can't hold it, sums and products of integers
+  /// wrap, as they do for whatever they are of; anything else has no right answer in `dtype`.
   static func weak(_ scalar: Scalar, beside dtype: DType, _ primitive: Primitive) throws -> Tensor {
     let dtype = dtype.promotedWithWeak(scalar.weakDType)
     switch primitive {
     case _ where scalar.fits(dtype): return Tensor.scalar(scalar, dtype: dtype)
-    case .add, .subtract, .multiply:
+    case .add where dtype.isInteger, .subtract where dtype.isInteger, .multiply where dtype.isInteger:
       return outsideTrace { Tensor.scalar(scalar, dtype: .int64).cast(to: dtype) }
     default:
       try scalar.checkFits(dtype)
@@ -129,8 +138,11 @@ enum Promotion {
     }
   }
 
-  /// A weak number that the tensor's integer dtype can't hold is compared as int64.
+  /// A weak number that the tensor's dtype can't hold is compared in the widest of its kind, and whole numbers are
+  /// compared with a real one as they are: rounded to float32 they could be equal to it.
   static func compare(_ comparison: Compare.Comparison, _ a: Tensor, _ b: Scalar) -> Tensor {
+    var (comparison, b) = (comparison, b)
+    if case .double(let real) = b, a.dtype.isInteger { (comparison, b) = whole(comparison, real) }
     let dtype = comparisonDType(a.dtype, b)
     let x = a.cast(to: dtype)
     return Dispatch.one(.compare(Compare(comparison)), x, Tensor.filled(b, x))
@@ -138,7 +150,24 @@ enum Promotion {
 
   private static func comparisonDType(_ dtype: DType, _ scalar: Scalar) -> DType {
     let weak = dtype.promotedWithWeak(scalar.weakDType)
-    return scalar.fits(weak) ? weak : .int64
+    // int64 is no wider than uint64, which has no comparison anyway.
+    if scalar.fits(weak) || weak == .uint64 { return weak }
+    return weak.isFloatingPoint ? .float64 : .int64
+  }
+
+  /// The comparison with a whole number that has the same answer for every whole number.
+  private static func whole(_ comparison: Compare.Comparison, _ real: Double) -> (Compare.Comparison, Scalar) {
+    func always(_ answer: Bool) -> (Compare.Comparison, Scalar) { (answer ? .ge : .lt, .int(.min)) }
+    if real.isNaN { return always(comparison == .ne) }
+    if real >= 0x1p63 { return always(comparison == .ne || comparison == .lt || comparison == .le) }
+    if real < -0x1p63 { return always(comparison == .ne || comparison == .gt || comparison == .ge) }
+    switch comparison {
+    case .eq, .ne:
+      return real == real.rounded() ? (comparison, .int(Int64(real))) : always(comparison == .ne)
+    // ⌈real⌉ may be 2⁶³ only where real is, which was told apart.
+    case .lt, .ge: return (comparison, .int(Int64(real.rounded(.up))))
+    case .le, .gt: return (comparison, .int(Int64(real.rounded(.down))))
+    }
   }
 
   // MARK: Logic

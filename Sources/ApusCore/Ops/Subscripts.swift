@@ -130,8 +130,8 @@ struct SubscriptPlan {
       starts.append(Dim(i))
       stops.append(Dim(i + 1))
     } else {
-      starts.append(position < 0 ? dim - Dim(-position) : Dim(position))
-      stops.append(position < 0 ? dim - Dim(-position - 1) : Dim(position + 1))
+      starts.append(position < 0 ? dim + position : Dim(position))
+      stops.append(position < 0 ? dim + (position + 1) : Dim(position.saturatingPlus(1)))
     }
     steps.append(1)
     sliced.append(1)
@@ -241,6 +241,8 @@ extension Tensor {
     set {
       do {
         let plan = try SubscriptPlan(indices, type)
+        // A number that the dtype can't hold is an error; elements of a tensor are converted as ever.
+        if newValue.dtype != dtype, let number = newValue.uniformScalar { try number.checkFits(dtype) }
         var update = newValue.cast(to: dtype).broadcast(to: plan.shape)
         if plan.shape != plan.sliced { update = Dispatch.one(.reshape(Reshape(shape: plan.sliced)), update) }
         if !plan.reversed.isEmpty { update = Dispatch.one(.reverse(Reverse(axes: plan.reversed)), update) }
@@ -262,8 +264,10 @@ extension Tensor {
 /// Overwrites part of memory that nobody else holds.
 private enum InPlace {
   static func write(_ source: Storage, into target: Storage, _ plan: SubscriptPlan) throws {
+    // Without elements, some size may be beyond all counting.
+    if plan.sliced.contains(0) { return }
     let width = target.dtype.stride
-    let (from, to) = (source.plainAddress, target.plainAddress)
+    let (from, to) = (try source.plain(), try target.plain())
     func copy(_ axis: Int, _ a: Int, _ b: Int) {
       if axis == plan.sliced.rank {
         (to + b * width).copyMemory(from: from + a * width, byteCount: width)

@@ -30,7 +30,8 @@ enum ViewRules {
       var strides = InlineArray<8, Int>(repeating: 0)
       var offset = 0
       for i in 0..<type.rank {
-        strides[i] = x.strides[i] * d.steps[i]
+        // The one element of an axis has no next, and the step to it may be any.
+        strides[i] = type.shape[i] > 1 ? x.strides[i] * d.steps[i] : x.strides[i]
         offset += x.strides[i] * d.starts[i]
       }
       return made(strides, offset: offset)

@@ -40,6 +40,8 @@ public struct Program: Sendable {
   public private(set) var destinations: [Destination]
   /// Gradients that a run clears.
   let cleared: [GradientSlot]
+  /// Whether a value that depends on a leaf outside goes into a variable.
+  let writesTracked: Bool
   /// What must hold for the program to stand for the function that it was traced from.
   let guards: Guards
 
@@ -58,13 +60,15 @@ public struct Program: Sendable {
   }
 
   init(
-    _ graph: Graph, sources: [Source], destinations: [Destination], cleared: [GradientSlot], guards: Guards
+    _ graph: Graph, sources: [Source], destinations: [Destination], cleared: [GradientSlot], guards: Guards,
+    writesTracked: Bool = false
   ) {
     self.graph = graph
     self.sources = sources
     self.destinations = destinations
     self.cleared = cleared
     self.guards = guards
+    self.writesTracked = writesTracked
   }
 
   /// A program of a graph that somebody built or read: every output is a result, and every input an argument but those

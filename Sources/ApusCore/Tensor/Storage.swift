@@ -61,7 +61,7 @@ public final class Storage: @unchecked Sendable {
     content = .plain
     guard let memory = Storage.allocate(bytes) else {
       // An object whose initialiser throws still runs no deinit, so nothing is freed twice.
-      throw ApusError(.memory, "\(type) needs \(bytes) bytes; the machine has \(apus_bytes_physical()) in all")
+      throw Memory.refused(type, bytes)
     }
     capacity = bytes
     address = Atomic(UInt(bitPattern: memory))
@@ -117,9 +117,7 @@ public final class Storage: @unchecked Sendable {
   private var isPlainOwner: Bool { if case .plain = content { base == nil } else { false } }
 
   private static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer? {
-    // The physical size is asked for only where it could matter: it costs a system call.
-    if bytes > 1 << 30, bytes > apus_bytes_physical() { return nil }
-    return apus_allocate(max(bytes, 1))
+    apus_allocate(max(bytes, 1))
   }
 
   /// ``dtype`` and ``shape`` as one.
@@ -146,28 +144,43 @@ public final class Storage: @unchecked Sendable {
   }
   var isPlain: Bool { if case .plain = content { true } else { false } }
 
-  /// The first element's address. Opaque content is converted on the first call, under the storage's lock.
-  public var plainAddress: UnsafeMutableRawPointer {
+  /// The first element's address. Opaque content is converted on the first call, under the storage's lock; when that
+  /// fails, the next call tries again.
+  /// - Throws: ``ApusError``: (memory) when there is none for the elements, what the engine's buffer throws, (argument)
+  ///   for a value of a graph or the result of a failed operation, which have no elements.
+  @inline(__always)
+  public func plain() throws -> UnsafeMutableRawPointer {
     if let memory = UnsafeMutableRawPointer(bitPattern: address.load(ordering: .acquiring)) { return memory }
-    return convertToPlain()
+    return try convertToPlain()
   }
 
-  private func convertToPlain() -> UnsafeMutableRawPointer {
-    guard case .opaque(let buffer, let lock) = content else {
-      fatalError("\(type) has no values here: it is symbolic or the result of a failed operation")
+  /// The first element's address, where ``plain()`` would not throw: of plain memory, or converted before. Traps
+  /// otherwise.
+  public var plainAddress: UnsafeMutableRawPointer {
+    do {
+      return try plain()
+    } catch {
+      fatalError("\(type): \(error)")
     }
-    return lock.mutex.withLock { _ in
-      if let memory = UnsafeMutableRawPointer(bitPattern: address.load(ordering: .acquiring)) { return memory }
-      guard let memory = Storage.allocate(capacity) else {
-        fatalError("\(type) needs \(capacity) bytes; the machine has \(apus_bytes_physical()) in all")
+  }
+
+  private func convertToPlain() throws -> UnsafeMutableRawPointer {
+    switch content {
+    case .opaque(let buffer, let lock):
+      return try lock.mutex.withLock { _ in
+        if let memory = UnsafeMutableRawPointer(bitPattern: address.load(ordering: .acquiring)) { return memory }
+        guard let memory = Storage.allocate(capacity) else { throw Memory.refused(type, capacity) }
+        do {
+          try buffer.writePlain(to: UnsafeMutableRawBufferPointer(start: memory, count: capacity))
+        } catch {
+          apus_deallocate(memory, max(capacity, 1))
+          throw error
+        }
+        address.store(UInt(bitPattern: memory), ordering: .releasing)
+        return memory
       }
-      do {
-        try buffer.writePlain(to: UnsafeMutableRawBufferPointer(start: memory, count: capacity))
-      } catch {
-        fatalError("\(type): \(error)")
-      }
-      address.store(UInt(bitPattern: memory), ordering: .releasing)
-      return memory
+    case .poisoned: throw ApusError(.argument, "\(type) has no values: it is the result of a failed operation")
+    case .plain, .symbolic: throw ApusError(.trace, "\(type) has no values: it is a value of a graph")
     }
   }
 
@@ -175,7 +188,7 @@ public final class Storage: @unchecked Sendable {
   @inlinable
   public func pointer<T>(as: T.Type) -> UnsafeMutablePointer<T> { plainAddress.assumingMemoryBound(to: T.self) }
 
-  /// Bytes of the contiguous elements; traps on a strided view.
+  /// Bytes of the contiguous elements; traps on a strided view, and where ``plain()`` would throw: ask that first.
   public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
     precondition(isContiguous, "bytes of a non-contiguous view")
     let count = dtype.byteCount(shape.elementCount) ?? 0
@@ -222,5 +235,15 @@ extension Mutex where Value == Void {
   /// A lock that an enum payload can hold.
   final class Box: Sendable {
     let mutex = Mutex(())
+  }
+}
+
+/// What memory the process may have.
+enum Memory {
+  /// Bytes in all: the machine's, or what the process's limits and its container leave of it.
+  static var allowed: Int { Int(clamping: apus_bytes_allowed()) }
+
+  static func refused(_ type: TensorType, _ bytes: Int) -> ApusError {
+    ApusError(.memory, "\(type) needs \(bytes) bytes; the process may have \(allowed) in all")
   }
 }

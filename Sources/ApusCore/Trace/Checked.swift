@@ -1,19 +1,39 @@
-import Runtime
+import CApus
 
 /// Collects the first error of a `checked` block or a trace.
 final class ErrorRecorder {
   private(set) var first: (any Error)?
   private var operations = 0
   let operationLimit: Int
-  private let location: String
 
-  init(operationLimit: Int, location: String) {
-    self.operationLimit = operationLimit
-    self.location = location
-  }
+  init(operationLimit: Int) { self.operationLimit = operationLimit }
 
   func record(_ error: any Error) {
-    if first == nil { first = UserFrame.locating(error, otherwise: location) }
+    if first == nil { first = (error as? ApusError)?.from(.here()) ?? error }
+  }
+
+  /// Runs `body` with this recorder.
+  /// - Throws: the first error recorded, or what `body` throws, with the place that the enclosing call told.
+  func run<R>(_ body: () throws -> R) throws -> R {
+    let result: R
+    do {
+      result = try body()
+    } catch {
+      throw first ?? (error as? ApusError)?.from(.enclosing(ExecutionContext.current?.place)) ?? error
+    }
+    if let first { throw first }
+    return result
+  }
+
+  /// Runs `body` with a recorder of its own; `place` is where the user asked for that.
+  static func checking<R>(
+    at place: CallPlace?, operationLimit: Int = 100_000_000, _ body: () throws -> R
+  ) throws -> R {
+    let recorder = ErrorRecorder(operationLimit: operationLimit)
+    return try ExecutionContext.with({
+      $0.recorder = recorder
+      $0.place = place ?? $0.place
+    }) { try recorder.run(body) }
   }
 
   /// Ends loops that a failed condition keeps running: at the limit everything fails, and reads as NaN, 0 or false. A
@@ -48,19 +68,12 @@ final class ErrorRecorder {
 ///   - body: the code to run.
 /// - Returns: what `body` returns.
 /// - Throws: the first operation's ``ApusError``, or what `body` throws.
+@inline(never)
 public func checked<R>(
   operationLimit: Int = 100_000_000, file: StaticString = #fileID, line: UInt = #line, _ body: () throws -> R
 ) throws -> R {
-  let recorder = ErrorRecorder(operationLimit: operationLimit, location: "\(file):\(line)")
-  let result = try ExecutionContext.with({ $0.recorder = recorder }) { () throws -> R in
-    do {
-      return try body()
-    } catch {
-      throw recorder.first ?? error
-    }
-  }
-  if let error = recorder.first { throw error }
-  return result
+  try ErrorRecorder.checking(
+    at: CallPlace(file, line, mark: apus_stack_mark()), operationLimit: operationLimit, body)
 }
 
 /// Like `precondition`, for what makes sense to recover from: inside `checked` or a trace the error is recorded and the
@@ -70,35 +83,4 @@ package func require(
   _ condition: Bool, _ message: @autoclosure () -> String, kind: ApusError.Kind = .argument
 ) {
   if !condition { Dispatch.report(ApusError(kind, message())) }
-}
-
-/// Finds the user's line on the stack: the first frame outside this library. Only errors pay for it.
-enum UserFrame {
-  /// Paths of inlined frames are relative to the package, others are not.
-  private static let rooms = [
-    "ApusCore", "ApusCPU", "ApusNN", "ApusData", "ApusFiles", "ApusTrain", "ApusFormats", "ApusWatch",
-    "ApusConformance", "ApusCommand",
-  ].map { "Sources/\($0)/" }
-
-  /// The error with the place where it happened, if it has none yet.
-  static func locating(_ error: any Error, otherwise: String? = nil) -> any Error {
-    guard var error = error as? ApusError, error.location == nil else { return error }
-    error.location = location() ?? otherwise
-    return error
-  }
-
-  private static func location() -> String? {
-    guard let stack = try? Backtrace.capture(limit: 48).symbolicated() else { return nil }
-    for frame in stack.frames {
-      guard let symbol = frame.symbol, let source = symbol.sourceLocation else { continue }
-      if rooms.contains(where: source.path.contains) || source.path.contains("<compiler")
-        || source.path.contains("swift-generated-sources")
-      {
-        continue
-      }
-      let name = source.path.split(separator: "/").suffix(2).joined(separator: "/")
-      if source.line > 0 { return "\(name):\(source.line)" }
-    }
-    return nil
-  }
 }

@@ -1,3 +1,5 @@
+import CApus
+
 /// A function that is traced and compiled at its first call for each signature, then run as a graph.
 ///
 /// Made by ``compiled(inputs:name:_:)->Compiled<Input,Output>`` and its variants for two, three or no results. Calls
@@ -26,16 +28,30 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
 
   /// Runs the function.
   /// - Throws: ``ApusError`` when an operation fails, or what the body throws while it is traced.
+  @inline(never)
   public func callAsFunction(_ input: repeat each Input) throws -> Output {
     let context = ExecutionContext.current
-    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly {
-      return try checked { try body(repeat each input) }
+    let readsOtherValues = context?.overlay.map { !$0.isEmpty } ?? false
+    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly || readsOtherValues {
+      return try ErrorRecorder.checking(at: cache.place?.marked(apus_stack_mark())) { () throws -> Output in
+        try body(repeat each input)
+      }
     }
     let (tensors, structure) = gather(repeat each input)
-    let (template, results) = try cache.run(tensors, structure: structure) { symbolic in
-      var rest = symbolic[...]
-      let output = try body(repeat (each input).rebuilt(from: &rest))
-      return (output, collect(output))
+    let run: (template: Any, results: [Tensor])?
+    do {
+      run = try cache.run(tensors, structure: structure) { symbolic in
+        var rest = symbolic[...]
+        let output = try body(repeat (each input).rebuilt(from: &rest))
+        return (output, collect(output))
+      }
+    } catch let error as ApusError {
+      throw error.from(.enclosing(cache.place)).inTask
+    }
+    guard let (template, results) = run else {
+      return try ErrorRecorder.checking(at: cache.place?.marked(apus_stack_mark())) { () throws -> Output in
+        try body(repeat each input)
+      }
     }
     guard let output = template as? Output else {
       throw ApusError(.trace, "\(cache.name): the cached result has another type")
@@ -92,12 +108,15 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
 ///     is traced once for all batch sizes. Known sizes may be given as 0 to mean "whatever comes". nil: all sizes
 ///     fixed.
 ///   - name: shown in errors, logs and graphs.
+///   - file: the caller's file. An error names it where the failing line itself can't be found on the stack.
+///   - line: the caller's line, named with the file.
 ///   - body: the function. Its arguments and its result are tensors, or structures of them (``TensorStructure``).
 public func compiled<each Input: TensorStructure, Output: TensorStructure>(
-  inputs: [Shape?] = [], name: String = "compiled", _ body: @escaping @Sendable (repeat each Input) throws -> Output
+  inputs: [Shape?] = [], name: String = "compiled", file: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping @Sendable (repeat each Input) throws -> Output
 ) -> Compiled<repeat each Input, Output> {
   Compiled(
-    cache: CompiledCache(name: name, specs: inputs),
+    cache: CompiledCache(name: name, specs: inputs, place: CallPlace(file, line, mark: 0)),
     collect: { output in
       var tensors: [Tensor] = []
       output.collect(into: &tensors)
@@ -111,10 +130,11 @@ public func compiled<each Input: TensorStructure, Output: TensorStructure>(
 
 /// The same for a function with two results.
 public func compiled<each Input: TensorStructure, A: TensorStructure, B: TensorStructure>(
-  inputs: [Shape?] = [], name: String = "compiled", _ body: @escaping @Sendable (repeat each Input) throws -> (A, B)
+  inputs: [Shape?] = [], name: String = "compiled", file: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping @Sendable (repeat each Input) throws -> (A, B)
 ) -> Compiled<repeat each Input, (A, B)> {
   Compiled(
-    cache: CompiledCache(name: name, specs: inputs),
+    cache: CompiledCache(name: name, specs: inputs, place: CallPlace(file, line, mark: 0)),
     collect: { output in
       var tensors: [Tensor] = []
       output.0.collect(into: &tensors)
@@ -129,10 +149,11 @@ public func compiled<each Input: TensorStructure, A: TensorStructure, B: TensorS
 
 /// The same for a function with three results.
 public func compiled<each Input: TensorStructure, A: TensorStructure, B: TensorStructure, C: TensorStructure>(
-  inputs: [Shape?] = [], name: String = "compiled", _ body: @escaping @Sendable (repeat each Input) throws -> (A, B, C)
+  inputs: [Shape?] = [], name: String = "compiled", file: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping @Sendable (repeat each Input) throws -> (A, B, C)
 ) -> Compiled<repeat each Input, (A, B, C)> {
   Compiled(
-    cache: CompiledCache(name: name, specs: inputs),
+    cache: CompiledCache(name: name, specs: inputs, place: CallPlace(file, line, mark: 0)),
     collect: { output in
       var tensors: [Tensor] = []
       output.0.collect(into: &tensors)
@@ -150,8 +171,10 @@ public func compiled<each Input: TensorStructure, A: TensorStructure, B: TensorS
 
 /// The same for a function that only changes state.
 public func compiled<each Input: TensorStructure>(
-  inputs: [Shape?] = [], name: String = "compiled", _ body: @escaping @Sendable (repeat each Input) throws -> Void
+  inputs: [Shape?] = [], name: String = "compiled", file: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping @Sendable (repeat each Input) throws -> Void
 ) -> Compiled<repeat each Input, Void> {
   Compiled(
-    cache: CompiledCache(name: name, specs: inputs), collect: { _ in [] }, rebuild: { _, _ in () }, body: body)
+    cache: CompiledCache(name: name, specs: inputs, place: CallPlace(file, line, mark: 0)), collect: { _ in [] },
+    rebuild: { _, _ in () }, body: body)
 }

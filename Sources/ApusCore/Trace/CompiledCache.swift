@@ -5,6 +5,8 @@ public final class CompiledCache: @unchecked Sendable {
   /// The function's name, shown in errors, logs and graphs.
   public let name: String
   let specs: [Shape?]
+  /// Where the function was made.
+  let place: CallPlace?
   /// Runs the body eagerly instead, for debugging: prints, anomaly mode and breakpoints see every operation.
   public var runsEagerly: Bool {
     get { eager.load(ordering: .relaxed) }
@@ -56,9 +58,10 @@ public final class CompiledCache: @unchecked Sendable {
     }
   }
 
-  init(name: String, specs: [Shape?]) {
+  init(name: String, specs: [Shape?], place: CallPlace?) {
     self.name = name
     self.specs = specs
+    self.place = place
   }
 
   /// How often the function has been traced.
@@ -104,7 +107,7 @@ public final class CompiledCache: @unchecked Sendable {
     var template: Any = ()
     var differentiable: [Bool] = []
     let program = try Program.capture(
-      name: name, types, requiresGradient: tensors.map(\.requiresGradient), sizes: sizes
+      name: name, types, requiresGradient: tensors.map(\.requiresGradient), sizes: sizes, place: place
     ) { inputs in
       let (output, tensors) = try body(inputs)
       template = output
@@ -136,9 +139,10 @@ public final class CompiledCache: @unchecked Sendable {
     }
   }
 
+  /// - Returns: nil where the body must run as it is: a derivative around the call may lead through what it assigns.
   func run(
     _ tensors: [Tensor], structure: String, _ body: ([Tensor]) throws -> (output: Any, tensors: [Tensor])
-  ) throws -> (template: Any, results: [Tensor]) {
+  ) throws -> (template: Any, results: [Tensor])? {
     for tensor in tensors where !tensor.storage.isConcrete {
       throw tensor.isPoisoned
         ? ApusError(
@@ -147,6 +151,7 @@ public final class CompiledCache: @unchecked Sendable {
     }
     let (types, sizes) = try signature(tensors)
     let entry = try entry(tensors, types, sizes, structure, body)
+    if entry.ready.program.writesTracked, ExecutionContext.current?.overlay != nil { return nil }
     guard entry.ready.program.writesState else { return (entry.template, try entry.run(tensors, sizes)) }
     return try turn.withLock { _ in (entry.template, try entry.run(tensors, sizes)) }
   }

@@ -54,7 +54,7 @@ final class DifferentiableCall: Sendable {
     saved.outputs = indices.map { results[$0].storage }
     saved.types = operands.map(\.type)
     func edge(_ i: Int) -> Node.Edge {
-      i < operands.count ? Node.Edge(node: operands[i].node, index: operands[i].outputIndex) : Node.Edge()
+      i < operands.count ? Node.Edge(operands[i]) : Node.Edge()
     }
     let node = Node(
       primitive, edges: (edge(0), edge(1), edge(2)), more: operands.count > 3 ? (3..<operands.count).map(edge) : [],

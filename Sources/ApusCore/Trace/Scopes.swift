@@ -5,6 +5,20 @@ public func outsideTrace<R>(_ body: () throws -> R) rethrows -> R {
   return try ExecutionContext.with({ $0.trace = nil }, body)
 }
 
+/// Whether what runs now is recorded for a compiled function.
+package var isTracing: Bool { ExecutionContext.current?.trace != nil }
+
+/// Says that the graph being traced stands for its function only while `condition` holds: for Swift state that is read
+/// in it. Without a trace nothing.
+package func traceHolds(while condition: @escaping @Sendable () -> Bool) {
+  ExecutionContext.current?.trace?.addGuard(condition)
+}
+
+extension Variable {
+  /// Whether the function being traced has assigned it: its value then is not the one it has outside.
+  package var isWrittenInTrace: Bool { ExecutionContext.current?.trace?.hasWritten(self) == true }
+}
+
 /// Names the operations of `body` in graphs and pictures; nested names are joined with dots. Free when not tracing.
 ///
 /// ```swift

@@ -82,8 +82,8 @@ public final class InterpretedExecutable: Executable {
         results =
           try ViewRules.view(node.primitive, operands.map { Tensor($0) }, types)
           ?? engine.execute(node.primitive, operands, outputs: types)
-      } catch let error as ApusError {
-        throw error.at(node.primitive.name, operands.map(\.type))
+      } catch {
+        throw node.naming(error, operands: operands.map(\.type))
       }
       for (id, storage) in zip(node.outputs, results) { values[id.index] = storage }
       for id in releases[i] { values[id.index] = nil }

@@ -25,6 +25,8 @@ final class Trace: @unchecked Sendable {
   private var namers: [ObjectIdentifier: AnyObject] = [:]
   /// What is worth finding once a trace, with the object it is about.
   private var notes: [ObjectIdentifier: (object: AnyObject, note: any Sendable)] = [:]
+  /// Whether a value that depends on a leaf was assigned to a variable.
+  var writesTracked = false
   private var scopes: [String] = []
   private var finished = false
 
@@ -36,7 +38,7 @@ final class Trace: @unchecked Sendable {
 
     init(_ tensor: Tensor) {
       storage = ObjectIdentifier(tensor.storage)
-      node = tensor.node.map { ObjectIdentifier($0) }
+      node = tensor.node.map { ObjectIdentifier($0.onTape) }
       outputIndex = tensor.outputIndex
     }
   }
@@ -79,7 +81,8 @@ final class Trace: @unchecked Sendable {
   func record(_ primitive: Primitive, _ operands: [Tensor], _ types: [TensorType]) throws -> [Storage] {
     let ids = try operands.map(value)
     let isDetached = !ExecutionContext.recordsGradients && operands.contains { $0.node != nil }
-    return graph.append(primitive, ids, types, scope: scopes.last ?? "", isDetached: isDetached).map { id in
+    let site = primitive.canFail ? CallSite.here() : nil
+    return graph.append(primitive, ids, types, scope: scopes.last ?? "", isDetached: isDetached, site: site).map { id in
       Storage(graph.type(id), valueless: .symbolic(SymbolicValue(trace: self, id: id)))
     }
   }
@@ -151,6 +154,12 @@ final class Trace: @unchecked Sendable {
       variableIndex[ObjectIdentifier(variable)] = variables.count
       variables.append(VariableUse(variable: variable, input: nil, current: value, isWritten: true))
     }
+  }
+
+  /// Whether what has been traced so far assigns the variable.
+  func hasWritten(_ variable: Variable) -> Bool {
+    variableIndex[ObjectIdentifier(variable)].map { variables[$0].isWritten } == true
+      || parent?.hasWritten(variable) == true
   }
 
   func gradient(of slot: GradientSlot) -> Tensor? {
@@ -279,7 +288,8 @@ final class Trace: @unchecked Sendable {
     var guards = guards
     guards.absent = gradients.filter { $0.input == nil && $0.isRead }.map(\.slot)
     return Program(
-      ports.graph, sources: ports.sources, destinations: ports.destinations, cleared: cleared, guards: guards)
+      ports.graph, sources: ports.sources, destinations: ports.destinations, cleared: cleared, guards: guards,
+      writesTracked: writesTracked)
   }
 
   /// Ports in the making, each under a name of its own.

@@ -94,6 +94,46 @@ public enum DType: UInt8, Hashable, Codable, Sendable, BitwiseCopyable, CaseIter
     return (isSigned ? -end - 1 : 0)...end
   }
 
+  /// The least magnitude that is rounded to none of its finite numbers; infinite where `Double`'s all fit, and for what
+  /// is not real.
+  var overflow: Double {
+    switch self {
+    case .float32, .complex64: 0x1.FFFFFFp127
+    case .float16: 65520
+    case .bfloat16: 0x1.FFp127
+    case .float8e4m3fn: 464.0.nextUp
+    case .float8e5m2: 61440
+    default: .infinity
+    }
+  }
+
+  /// The largest finite number of a real dtype.
+  var largest: Double {
+    switch self {
+    case .float32, .complex64: Double(Float.greatestFiniteMagnitude)
+    case .float16: 65504
+    case .bfloat16: 0x1.FEp127
+    case .float8e4m3fn: 448
+    case .float8e5m2: 57344
+    default: .greatestFiniteMagnitude
+    }
+  }
+
+  /// The whole numbers up to which every one is an element, as far as `Int64` has them.
+  var wholeNumbers: ClosedRange<Int64> {
+    func bits(_ count: Int64) -> ClosedRange<Int64> { -(1 << count)...(1 << count) }
+    switch self {
+    case .bool: return 0...1
+    case .float32, .complex64: return bits(24)
+    case .float64, .complex128: return bits(53)
+    case .float16: return bits(11)
+    case .bfloat16: return bits(8)
+    case .float8e4m3fn: return bits(4)
+    case .float8e5m2: return bits(3)
+    default: return integerRange ?? 0...0
+    }
+  }
+
   private var category: Int { self == .bool ? 0 : isInteger ? 1 : isFloatingPoint ? 2 : 3 }
 
   private static func promoteIntegers(_ a: DType, _ b: DType) -> DType {

@@ -44,10 +44,7 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
 
   /// The sum; of known sizes at most `Int.max`.
   public static func + (a: Dim, b: Dim) -> Dim {
-    if a.raw >= 0, b.raw >= 0 {
-      let (sum, overflow) = a.raw.addingReportingOverflow(b.raw)
-      return Dim(raw: overflow ? Int.max : sum)
-    }
+    if a.raw >= 0, b.raw >= 0 { return Dim(raw: a.raw.saturatingPlus(b.raw)) }
     return DimTable.shared.intern(a.expression.adding(b.expression, scale: 1))
   }
   /// The difference. A negative number: error (shape).
@@ -57,23 +54,22 @@ public struct Dim: Hashable, Sendable, BitwiseCopyable {
   }
   /// The product; of known sizes at most `Int.max`.
   public static func * (a: Dim, b: Dim) -> Dim {
-    if a.raw >= 0, b.raw >= 0 {
-      let (product, overflow) = a.raw.multipliedReportingOverflow(by: b.raw)
-      return Dim(raw: overflow ? Int.max : product)
-    }
+    if a.raw >= 0, b.raw >= 0 { return Dim(raw: a.raw.saturatingTimes(b.raw)) }
     return DimTable.shared.intern(a.expression.multiplied(b.expression))
   }
-  /// Division rounded down; exact when every coefficient is divisible.
+  /// Division rounded down; exact when every coefficient is divisible. By 0: error (argument).
   public static func / (a: Dim, b: Dim) -> Dim {
+    require(b.raw != 0, "\(a) can't be divided by 0")
+    if b.raw == 0 { return Dim(raw: 0) }
     if a.raw >= 0, b.raw > 0 { return Dim(raw: a.raw / b.raw) }
     return DimTable.shared.intern(a.expression.divided(by: b.expression))
   }
   /// The sum with a number, which may be negative.
   public static func + (a: Dim, b: Int) -> Dim {
-    b >= 0 ? a + Dim(raw: b) : a - Dim(raw: -b)
+    b >= 0 ? a + Dim(raw: b) : a - Dim(raw: 0.saturatingMinus(b))
   }
   /// The difference with a number.
-  public static func - (a: Dim, b: Int) -> Dim { a + -b }
+  public static func - (a: Dim, b: Int) -> Dim { a + 0.saturatingMinus(b) }
   /// The product with a number ≥ 0.
   public static func * (a: Dim, b: Int) -> Dim { a * Dim(b) }
   /// Division by a number > 0, rounded down.
@@ -133,7 +129,9 @@ struct DimExpression: Hashable, Codable, Sendable {
   init(constant: Int) { terms = constant == 0 ? [] : [Term(factors: [], coefficient: constant)] }
   private init(merging all: [Term]) {
     var merged: [[Atom]: Int] = [:]
-    for term in all { merged[term.factors, default: 0] &+= term.coefficient }
+    for term in all {
+      merged[term.factors, default: 0] = merged[term.factors, default: 0].saturatingPlus(term.coefficient)
+    }
     terms = merged.filter { $0.value != 0 }.map { Term(factors: $0.key, coefficient: $0.value) }
       .sorted { ($1.factors.count, $0.key) < ($0.factors.count, $1.key) }
   }
@@ -141,14 +139,16 @@ struct DimExpression: Hashable, Codable, Sendable {
   var constant: Int? { terms.isEmpty ? 0 : terms.count == 1 && terms[0].factors.isEmpty ? terms[0].coefficient : nil }
 
   func adding(_ other: DimExpression, scale: Int) -> DimExpression {
-    DimExpression(merging: terms + other.terms.map { Term(factors: $0.factors, coefficient: $0.coefficient * scale) })
+    DimExpression(
+      merging: terms
+        + other.terms.map { Term(factors: $0.factors, coefficient: $0.coefficient.saturatingTimes(scale)) })
   }
 
   func multiplied(_ other: DimExpression) -> DimExpression {
     DimExpression(
       merging: terms.flatMap { a in
         other.terms.map {
-          Term(factors: (a.factors + $0.factors).sorted(), coefficient: a.coefficient &* $0.coefficient)
+          Term(factors: (a.factors + $0.factors).sorted(), coefficient: a.coefficient.saturatingTimes($0.coefficient))
         }
       })
   }
@@ -164,7 +164,8 @@ struct DimExpression: Hashable, Codable, Sendable {
     let divisor = other.terms[0]
     var quotient: [Term] = []
     for var term in terms {
-      guard term.coefficient % divisor.coefficient == 0 else { return nil }
+      let (remainder, overflow) = term.coefficient.remainderReportingOverflow(dividingBy: divisor.coefficient)
+      guard remainder == 0, !overflow else { return nil }
       term.coefficient /= divisor.coefficient
       for factor in divisor.factors {
         guard let i = term.factors.firstIndex(of: factor) else { return nil }
@@ -188,23 +189,48 @@ struct DimExpression: Hashable, Codable, Sendable {
     return names
   }
 
+  /// nil when a name is missing, a divisor is not positive, or the result does not fit an `Int`.
   func evaluate(_ sizes: [String: Int]) -> Int? {
     var sum = 0
     for term in terms {
       var product = term.coefficient
+      func multiply(by factor: Int) -> Bool {
+        let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+        product = next
+        return !overflow
+      }
       for factor in term.factors {
         switch factor {
         case .symbol(let name):
           guard let size = sizes[name] else { return nil }
-          product &*= size
+          guard multiply(by: size) else { return nil }
         case .quotient(let a, let b):
           guard let x = a.evaluate(sizes), let y = b.evaluate(sizes), y > 0 else { return nil }
-          product &*= x >= 0 ? x / y : -((y - 1 - x) / y)
+          let (quotient, remainder) = x.quotientAndRemainder(dividingBy: y)
+          guard multiply(by: remainder < 0 ? quotient - 1 : quotient) else { return nil }
         }
       }
-      sum &+= product
+      let (total, overflow) = sum.addingReportingOverflow(product)
+      if overflow { return nil }
+      sum = total
     }
     return sum
+  }
+}
+
+extension DimExpression {
+  private enum CodingKeys: String, CodingKey { case terms }
+
+  /// Decodes terms in any order and brings them to the normal form.
+  /// - Throws: `DecodingError` for a division by zero.
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let terms = try container.decode([Term].self, forKey: .terms)
+    for case .quotient(_, let divisor) in terms.lazy.flatMap(\.factors) where divisor.constant == 0 {
+      throw DecodingError.dataCorruptedError(
+        forKey: .terms, in: container, debugDescription: "a dimension can't be divided by 0")
+    }
+    self.init(merging: terms.map { Term(factors: $0.factors.sorted(), coefficient: $0.coefficient) })
   }
 }
 
@@ -213,7 +239,7 @@ extension DimExpression: CustomStringConvertible {
     if terms.isEmpty { return "0" }
     return terms.enumerated().map { i, term in
       let sign = term.coefficient < 0 ? (i == 0 ? "-" : " - ") : (i == 0 ? "" : " + ")
-      let size = abs(term.coefficient)
+      let size = term.coefficient.magnitude
       return sign + (term.factors.isEmpty ? "\(size)" : size == 1 ? term.key : "\(size)*\(term.key)")
     }.joined()
   }

@@ -254,14 +254,34 @@ public struct Permutation: Hashable, Codable, Sendable, BitwiseCopyable {
   /// `order` must hold each of 0..<count once, at most 8. Otherwise: error (argument), recorded in `checked`, a trap
   /// outside.
   public init(_ order: [Int]) {
-    let fits = order.count <= Shape.maximumRank && order.sorted() == Array(0..<order.count)
+    let fits = Self.isOrder(order)
     require(fits, "\(order) is not a permutation of 0..<\(order.count)")
     count = fits ? order.count : 0
     if fits { for (i, axis) in order.enumerated() { packed |= UInt64(axis) << UInt64(8 * i) } }
   }
 
+  private static func isOrder(_ order: [Int]) -> Bool {
+    order.count <= Shape.maximumRank && order.sorted() == Array(0..<order.count)
+  }
+
+  private enum CodingKeys: String, CodingKey { case packed, count }
+
+  /// Decodes an order.
+  /// - Throws: `DecodingError` when it does not hold each axis once.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    packed = try container.decode(UInt64.self, forKey: .packed)
+    count = try container.decode(Int.self, forKey: .count)
+    guard (0...Shape.maximumRank).contains(count), Self.isOrder(order),
+      count == Shape.maximumRank || packed >> UInt64(8 * count) == 0
+    else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .packed, in: container, debugDescription: "not a permutation of so many axes")
+    }
+  }
+
   /// The operand's axis that becomes axis `i` of the result.
-  public subscript(i: Int) -> Int { Int(packed >> UInt64(8 * i)) & 0xFF }
+  public subscript(i: Int) -> Int { Int(packed >> UInt64(8 * i) & 0xFF) }
   /// The operand's axes in the result's order.
   public var order: [Int] { (0..<count).map { self[$0] } }
   /// The order that undoes this one.

@@ -7,7 +7,7 @@ public protocol TensorScalar: Sendable, BitwiseCopyable {
   static var dtype: DType { get }
   /// The dtype of a tensor made from such values when none is asked for.
   static var defaultDType: DType { get }
-  /// The value without its Swift type. A `UInt64` from 2⁶³ on does not fit and comes out negative.
+  /// The value without its Swift type. A `UInt64` from 2⁶³ on comes out as a real, rounded.
   var scalar: Scalar { get }
   /// The value converted: to integers truncated toward zero, saturated, NaN as 0; to bool whether it is not 0.
   init(_ scalar: Scalar)
@@ -56,23 +56,36 @@ public enum Scalar: Hashable, Codable, Sendable {
     }
   }
 
-  /// Whether a whole number can be an element of an integer dtype; anything else is converted.
+  /// Whether the value can be an element of a dtype. What lies between two elements is rounded or cut off; what is beyond
+  /// all of them does not fit, nor does infinity or NaN among integers.
   @inline(__always)
   func fits(_ dtype: DType) -> Bool {
-    guard case .int(let value) = self, !dtype.isFloatingPoint, let range = dtype.integerRange else { return true }
-    return range.contains(value)
+    switch self {
+    case .bool: true
+    case .int(let value):
+      if let range = dtype.integerRange { range.contains(value) } else { Double(value).magnitude < dtype.overflow }
+    case .double(let value):
+      if let range = dtype.integerRange {
+        Int64(exactly: value.rounded(.towardZero)).map(range.contains) ?? false
+      } else {
+        value.magnitude < dtype.overflow || !value.isFinite
+      }
+    }
   }
 
+  /// - Throws: ``ApusError`` (argument) that names the dtype's range, for a value beyond it.
   func checkFits(_ dtype: DType) throws {
-    guard !fits(dtype), let range = dtype.integerRange else { return }
-    throw ApusError(
-      .argument, "\(self) is no \(dtype): \(range.lowerBound) to \(range.upperBound) fit; a wider dtype holds it")
+    if fits(dtype) { return }
+    let range = dtype.integerRange.map { "\($0.lowerBound) to \($0.upperBound)" } ?? "±\(dtype.largest)"
+    throw ApusError(.argument, "\(self) is no \(dtype): \(range) fit; a wider dtype holds more")
   }
 
-  /// The nearest number that an integer dtype holds.
+  /// The nearest number that a dtype holds; NaN is left as it is.
   func saturated(_ dtype: DType) -> Scalar {
-    guard case .int(let value) = self, let range = dtype.integerRange else { return self }
-    return .int(Swift.min(Swift.max(value, range.lowerBound), range.upperBound))
+    // Infinity is what it is in a dtype that has it.
+    if fits(dtype) || doubleValue.isNaN { return self }
+    guard let range = dtype.integerRange else { return .double(doubleValue < 0 ? -dtype.largest : dtype.largest) }
+    return .int(Swift.min(Swift.max(intValue, range.lowerBound), range.upperBound))
   }
 
   /// Category of a weak operand: bool < int64 < float64.
@@ -177,4 +190,8 @@ extension Int8: TensorScalar { public static var dtype: DType { .int8 } }
 extension UInt8: TensorScalar { public static var dtype: DType { .uint8 } }
 extension UInt16: TensorScalar { public static var dtype: DType { .uint16 } }
 extension UInt32: TensorScalar { public static var dtype: DType { .uint32 } }
-extension UInt64: TensorScalar { public static var dtype: DType { .uint64 } }
+extension UInt64: TensorScalar {
+  public static var dtype: DType { .uint64 }
+  /// The value without its Swift type: from 2⁶³ on a real.
+  public var scalar: Scalar { self <= Int64.max ? .int(Int64(self)) : .double(Double(self)) }
+}

@@ -17,12 +17,19 @@ public struct Batch: Sendable {
   /// An element of these tensors, at least one.
   public init(_ tensors: Tensor...) { self.tensors = tensors }
 
-  /// The first tensor. An empty element has none: error.
-  public var inputs: Tensor { tensors[0] }
+  /// The first tensor. An empty element has none: error, as an operation's.
+  public var inputs: Tensor { self[0] }
 
   /// The last of two or more tensors, nil for data without targets.
   public var targets: Tensor? { tensors.count > 1 ? tensors.last : nil }
 
-  /// Tensor `index`, from 0.
-  public subscript(index: Int) -> Tensor { tensors[index] }
+  /// Tensor `index`, from 0. One that is not there is an error, as an operation's.
+  public subscript(index: Int) -> Tensor {
+    guard tensors.indices.contains(index) else {
+      return Tensor.failure(
+        ApusError(.argument, "tensor \(index) of an element of \(tensors.count)", operation: "Batch"),
+        as: TensorType(.float32, []))
+    }
+    return tensors[index]
+  }
 }

@@ -34,7 +34,8 @@ public struct Dataset: Sendable {
   public var count: Int { stage.count }
 
   /// Element `position` of epoch 0.
-  /// - Throws: `ApusError` (argument) outside 0 ..< `count`, and whatever the pipeline's functions throw.
+  /// - Throws: `ApusError` (argument) outside 0 ..< `count`, (memory) when memory can't hold a batch or the order of so many
+  ///   shuffled elements, the first error of an operation that failed in a function of the pipeline, and what those throw.
   public func element(at position: Int) throws -> Batch {
     guard position >= 0 && position < count else {
       throw ApusError(.argument, "element \(position) of a dataset of \(count)")
@@ -91,7 +92,8 @@ extension Dataset {
   /// ```
   /// With ``prefetched(_:)`` it runs on several tasks at the same time: a random function then gives other numbers from
   /// run to run.
-  /// - Parameter transform: of an element; gives the new one. What it throws arrives where the element is asked for.
+  /// - Parameter transform: of an element; gives the new one. What it throws, and the first error of its operations,
+  ///   arrives where the element is asked for.
   public func map(_ transform: @escaping @Sendable (Batch) throws -> Batch) -> Dataset {
     with(MapStage(base: stage, transform: transform))
   }
@@ -111,7 +113,8 @@ extension Dataset {
   ///
   /// All elements change places, not those of a buffer as in `tf.data`. Before ``batched(_:dropLast:)`` examples are
   /// shuffled, after it whole batches.
-  /// - Parameter seed: another one gives other orders.
+  /// - Parameter seed: another one gives other orders. An order of more elements than memory holds is an error where the
+  ///   first is asked for.
   public func shuffled(seed: UInt64 = 0) -> Dataset {
     Dataset(ShuffleStage(base: stage, seed: seed), seeds: seeds + [seed], prefetchCount: prefetchCount)
   }
@@ -174,15 +177,16 @@ extension Dataset {
   ///   - fraction: from 0 to 1.
   ///   - seed: draws the parts at random, the same way in every epoch; nil cuts the sequence in two.
   /// - Throws: `ApusError` (argument) for another fraction, and after ``shuffled(seed:)``, where every epoch would
-  ///   mix the parts anew.
+  ///   mix the parts anew; (memory) for a random split of more elements than memory holds.
   public func split(_ fraction: Double, seed: UInt64? = nil) throws -> (Dataset, Dataset) {
     guard (0...1).contains(fraction) else { throw ApusError(.argument, "a fraction of \(fraction): 0 to 1 fit") }
     guard seeds.isEmpty else {
       throw ApusError(.argument, "split before shuffled: afterwards every epoch would mix the parts anew")
     }
-    let cut = Int((Double(count) * fraction).rounded())
+    // The largest counts are no doubles: their product may be one too many.
+    let cut = Int(exactly: (Double(count) * fraction).rounded()).map { min($0, count) } ?? count
     guard let seed else { return (take(cut), skip(cut)) }
-    let order = Permutation.make(count: count, seed: seed, epoch: 0)
+    let order = try Permutation.make(count: count, seed: seed, epoch: 0)
     return (
       with(SelectStage(base: stage, positions: Array(order[..<cut]))),
       with(SelectStage(base: stage, positions: Array(order[cut...])))

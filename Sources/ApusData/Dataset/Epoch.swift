@@ -40,6 +40,9 @@ public struct Epoch: Sendable {
 
   /// How many elements are left from the beginning on.
   public var count: Int { dataset.count - start.position }
+
+  /// An order that can't be made is an error in the first element's place.
+  fileprivate var plan: Result<any Plan, any Error> { Result { try dataset.stage.plan(epoch: start.epoch) } }
 }
 
 extension Dataset {
@@ -84,22 +87,22 @@ extension Dataset {
 extension Epoch {
   /// Hands the elements out one by one, computed on the caller's thread.
   public struct Iterator {
-    private let plan: any Plan
+    private let plan: Result<any Plan, any Error>
     private let count: Int
     /// The place of the next element.
     public private(set) var state: DatasetState
 
     init(_ epoch: Epoch) {
-      plan = epoch.dataset.stage.plan(epoch: epoch.start.epoch)
+      plan = epoch.plan
       count = epoch.dataset.count
       state = epoch.start
     }
 
     /// The next element, nil at the epoch's end.
-    /// - Throws: what the pipeline's functions throw; the place stays before the failed element.
+    /// - Throws: as ``Dataset/element(at:)``; the place stays before the failed element.
     public mutating func next() throws -> Batch? {
       guard state.position < count else { return nil }
-      let element = Batch(try plan.element(at: state.position))
+      let element = Batch(try plan.get().element(at: state.position))
       state.position += 1
       return element
     }
@@ -130,7 +133,7 @@ extension Epoch: AsyncSequence {
     }
 
     /// The next element, nil at the epoch's end.
-    /// - Throws: what the pipeline's functions throw, `CancellationError` after the consumer was cancelled.
+    /// - Throws: as ``Dataset/element(at:)``, `CancellationError` after the consumer was cancelled.
     public mutating func next() async throws -> Batch? { try await next(isolation: nil) }
 
     /// As ``next()``, on the caller's actor.
@@ -148,7 +151,7 @@ extension Epoch: AsyncSequence {
 
 /// Keeps a bounded number of elements in the making, in order. Used by one consumer.
 private final class Prefetcher {
-  private let plan: any Plan
+  private let plan: Result<any Plan, any Error>
   private let limit: Int
   private let count: Int
   private var position: Int
@@ -156,7 +159,7 @@ private final class Prefetcher {
   private var hasFailed = false
 
   init(_ epoch: Epoch) {
-    plan = epoch.dataset.stage.plan(epoch: epoch.start.epoch)
+    plan = epoch.plan
     limit = epoch.dataset.prefetchCount
     count = epoch.dataset.count
     position = epoch.start.position
@@ -189,7 +192,7 @@ private final class Prefetcher {
 
   private func nextHere() throws -> Batch? {
     guard position < count else { return nil }
-    let element = Batch(try plan.element(at: position))
+    let element = Batch(try plan.get().element(at: position))
     position += 1
     return element
   }
@@ -200,7 +203,7 @@ private final class Prefetcher {
       tasks.append(
         Task.detached {
           try Task.checkCancellation()
-          return Batch(try plan.element(at: position))
+          return Batch(try plan.get().element(at: position))
         })
       self.position += 1
     }

@@ -1,10 +1,14 @@
+import ApusCore
+
 /// The random order of one epoch: the same for the same count, seed and epoch, on every machine and in every version.
 ///
 /// Fisher and Yates' shuffle in Durstenfeld's form, with numbers from SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast
 /// splittable pseudorandom number generators", OOPSLA 2014) brought into range by the high half of a product
 /// (D. Lemire, 2019), whose bias is below count / 2^64.
 enum Permutation {
-  static func make(count: Int, seed: UInt64, epoch: Int) -> [Int] {
+  /// - Throws: `ApusError` (memory) when the machine can't hold so many numbers.
+  static func make(count: Int, seed: UInt64, epoch: Int) throws -> [Int] {
+    try HostMemory.require(count, stride: MemoryLayout<Int>.stride, for: "a random order of \(count) elements")
     // Two rounds of mixing keep neighbouring seeds and epochs apart.
     var outer = SplitMix64(state: seed)
     var generator = SplitMix64(state: outer.next() ^ UInt64(bitPattern: Int64(epoch)) &* 0xD6E8_FEB8_6659_FD93)

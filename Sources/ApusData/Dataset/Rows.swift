@@ -7,11 +7,13 @@ enum Rows {
   static func row(of tensor: Tensor, at index: Int) throws -> Tensor { try computed { tensor[index] } }
 
   /// The rows at `positions` of each tensor: views where they are neighbours in order, else copies.
-  static func gather(_ tensors: [Tensor], at positions: [Int]) throws -> [Tensor] {
-    if let first = positions.first, isRun(positions) {
-      return try computed { tensors.map { $0[first..<first + positions.count] } }
+  static func gather(_ tensors: [Tensor], at positions: Positions) throws -> [Tensor] {
+    switch positions {
+    case .run(let range): return try computed { tensors.map { $0[range] } }
+    case .chosen(let list):
+      guard let first = list.first, isRun(list) else { return try tensors.map { try copy(of: $0, at: list) } }
+      return try computed { tensors.map { $0[first..<first + list.count] } }
     }
-    return try tensors.map { try copy(of: $0, at: positions) }
   }
 
   /// The same values in host memory without gaps, as ``gather(_:at:)`` wants them.
@@ -38,6 +40,7 @@ enum Rows {
     // Rows of four-bit elements may share a byte: the engine takes those.
     guard rowBits % 8 == 0 else { return try computed { tensor.gathered(Tensor(positions), axis: 0) } }
     let result = try Storage(TensorType(tensor.dtype, Shape([positions.count] + tensor.shape.dropFirst())))
+    _ = try tensor.storage.plain()
     let isDone = tensor.storage.withBytes { source in
       apus_gather_rows(
         result.plainAddress, source.baseAddress, rowBits / 8, rows, positions, positions.count)

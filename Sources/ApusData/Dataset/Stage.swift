@@ -9,20 +9,48 @@ protocol Stage: Sendable {
   /// What decides which examples come when, for a person: `54 examples, shuffled with seed 7, batches of 16`.
   var order: String { get }
   /// Prepares an epoch: whatever its order needs is computed once here.
-  func plan(epoch: Int) -> any Plan
+  /// - Throws: `ApusError` (memory) for an order of more elements than memory holds.
+  func plan(epoch: Int) throws -> any Plan
 }
 
 /// The elements of one epoch of a stage.
 protocol Plan: Sendable {
   func element(at position: Int) throws -> [Tensor]
   /// The elements at those positions, stacked along a new first dimension.
-  func stacked(at positions: [Int]) throws -> [Tensor]
+  func stacked(at positions: Positions) throws -> [Tensor]
+}
+
+/// The places of a batch's elements. Neighbours are not listed: there may be more of them than memory holds, where they
+/// have no bytes.
+enum Positions {
+  case run(Range<Int>)
+  case chosen([Int])
+
+  /// - Parameters:
+  ///   - bytesEach: what a result takes at least.
+  ///   - transform: gives it.
+  /// - Throws: what `transform` throws, `ApusError` (memory) when so many results can't be had.
+  func map<R>(bytesEach: Int, _ transform: (Int) throws -> R) throws -> [R] {
+    switch self {
+    case .run(let range):
+      try HostMemory.require(range.count, stride: bytesEach, for: "a batch of \(range.count) elements")
+      return try range.map(transform)
+    case .chosen(let list): return try list.map(transform)
+    }
+  }
 }
 
 extension Plan {
-  func stacked(at positions: [Int]) throws -> [Tensor] {
-    try Rows.stack(positions.map { try element(at: $0) })
+  func stacked(at positions: Positions) throws -> [Tensor] {
+    // An array and a tensor, even of nothing.
+    try Rows.stack(positions.map(bytesEach: 256) { try element(at: $0) })
   }
+}
+
+/// Calls a function of the user's on data. Its operations fail as errors: it may run on a task of ours, where nobody
+/// could have said `checked`. Data are values whatever surrounds the call.
+private func called(_ body: () throws -> Batch) throws -> [Tensor] {
+  try outsideTrace { try checked { try body().tensors } }
 }
 
 /// Rows of tensors in memory. A batch of them is one indexed gather, or a view where the rows are neighbours.
@@ -50,7 +78,7 @@ struct TensorStage: Stage, Plan {
   var order: String { "\(count) examples" }
   func plan(epoch: Int) -> any Plan { self }
   func element(at position: Int) throws -> [Tensor] { try tensors.map { try Rows.row(of: $0, at: position) } }
-  func stacked(at positions: [Int]) throws -> [Tensor] { try Rows.gather(tensors, at: positions) }
+  func stacked(at positions: Positions) throws -> [Tensor] { try Rows.gather(tensors, at: positions) }
 }
 
 /// Elements that a function makes from their number.
@@ -60,7 +88,7 @@ struct ComputedStage: Stage, Plan {
 
   var order: String { "\(count) examples" }
   func plan(epoch: Int) -> any Plan { self }
-  func element(at position: Int) throws -> [Tensor] { try load(position).tensors }
+  func element(at position: Int) throws -> [Tensor] { try called { try load(position) } }
 }
 
 /// A function over every element.
@@ -70,12 +98,15 @@ struct MapStage: Stage {
 
   var count: Int { base.count }
   var order: String { base.order }
-  func plan(epoch: Int) -> any Plan { Mapped(base: base.plan(epoch: epoch), transform: transform) }
+  func plan(epoch: Int) throws -> any Plan { Mapped(base: try base.plan(epoch: epoch), transform: transform) }
 
   private struct Mapped: Plan {
     let base: any Plan
     let transform: @Sendable (Batch) throws -> Batch
-    func element(at position: Int) throws -> [Tensor] { try transform(Batch(base.element(at: position))).tensors }
+    func element(at position: Int) throws -> [Tensor] {
+      let tensors = try base.element(at: position)
+      return try called { try transform(Batch(tensors)) }
+    }
   }
 }
 
@@ -86,13 +117,14 @@ struct VectorizedMapStage: Stage {
 
   var count: Int { base.count }
   var order: String { base.order }
-  func plan(epoch: Int) -> any Plan { Mapped(base: base.plan(epoch: epoch), transform: transform) }
+  func plan(epoch: Int) throws -> any Plan { Mapped(base: try base.plan(epoch: epoch), transform: transform) }
 
   private struct Mapped: Plan {
     let base: any Plan
     let transform: @Sendable (Batch) throws -> Batch
-    func element(at position: Int) throws -> [Tensor] { try transform(Batch(base.element(at: position))).tensors }
-    func stacked(at positions: [Int]) throws -> [Tensor] { try transform(Batch(base.stacked(at: positions))).tensors }
+    func element(at position: Int) throws -> [Tensor] { try apply(base.element(at: position)) }
+    func stacked(at positions: Positions) throws -> [Tensor] { try apply(base.stacked(at: positions)) }
+    private func apply(_ tensors: [Tensor]) throws -> [Tensor] { try called { try transform(Batch(tensors)) } }
   }
 }
 
@@ -103,9 +135,9 @@ struct ShuffleStage: Stage {
 
   var count: Int { base.count }
   var order: String { "\(base.order), shuffled with seed \(seed)" }
-  func plan(epoch: Int) -> any Plan {
+  func plan(epoch: Int) throws -> any Plan {
     Reordered(
-      base: base.plan(epoch: epoch), order: Permutation.make(count: base.count, seed: seed, epoch: epoch))
+      base: try base.plan(epoch: epoch), order: try Permutation.make(count: base.count, seed: seed, epoch: epoch))
   }
 }
 
@@ -127,14 +159,16 @@ struct SelectStage: Stage {
 
   var count: Int { positions.count }
   var order: String { "\(base.order), \(count) chosen (\(String(digest, radix: 16)))" }
-  func plan(epoch: Int) -> any Plan { Reordered(base: base.plan(epoch: epoch), order: positions) }
+  func plan(epoch: Int) throws -> any Plan { Reordered(base: try base.plan(epoch: epoch), order: positions) }
 }
 
 private struct Reordered: Plan {
   let base: any Plan
   let order: [Int]
   func element(at position: Int) throws -> [Tensor] { try base.element(at: order[position]) }
-  func stacked(at positions: [Int]) throws -> [Tensor] { try base.stacked(at: positions.map { order[$0] }) }
+  func stacked(at positions: Positions) throws -> [Tensor] {
+    try base.stacked(at: .chosen(positions.map(bytesEach: MemoryLayout<Int>.stride) { order[$0] }))
+  }
 }
 
 /// A run of neighbouring elements.
@@ -144,13 +178,18 @@ struct RangeStage: Stage {
 
   var count: Int { range.count }
   var order: String { "\(base.order), \(count) from \(range.lowerBound) on" }
-  func plan(epoch: Int) -> any Plan { Shifted(base: base.plan(epoch: epoch), offset: range.lowerBound) }
+  func plan(epoch: Int) throws -> any Plan { Shifted(base: try base.plan(epoch: epoch), offset: range.lowerBound) }
 
   private struct Shifted: Plan {
     let base: any Plan
     let offset: Int
     func element(at position: Int) throws -> [Tensor] { try base.element(at: position + offset) }
-    func stacked(at positions: [Int]) throws -> [Tensor] { try base.stacked(at: positions.map { $0 + offset }) }
+    func stacked(at positions: Positions) throws -> [Tensor] {
+      switch positions {
+      case .run(let range): try base.stacked(at: .run(range.lowerBound + offset..<range.upperBound + offset))
+      case .chosen(let list): try base.stacked(at: .chosen(list.map { $0 + offset }))
+      }
+    }
   }
 }
 
@@ -163,7 +202,7 @@ struct BatchStage: Stage {
   // No sum of count and size: any size is allowed.
   var count: Int { dropsLast ? base.count / size : base.count == 0 ? 0 : (base.count - 1) / size + 1 }
   var order: String { "\(base.order), batches of \(size)\(dropsLast ? " without a smaller last one" : "")" }
-  func plan(epoch: Int) -> any Plan { Grouped(base: base.plan(epoch: epoch), size: size, limit: base.count) }
+  func plan(epoch: Int) throws -> any Plan { Grouped(base: try base.plan(epoch: epoch), size: size, limit: base.count) }
 
   private struct Grouped: Plan {
     let base: any Plan
@@ -171,7 +210,7 @@ struct BatchStage: Stage {
     let limit: Int
     func element(at position: Int) throws -> [Tensor] {
       let first = position * size
-      return try base.stacked(at: Array(first..<first + min(size, limit - first)))
+      return try base.stacked(at: .run(first..<first + min(size, limit - first)))
     }
   }
 }

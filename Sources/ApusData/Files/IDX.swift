@@ -5,7 +5,7 @@ import ApusFiles
 ///
 /// Two zero bytes, a code for the element type, the number of dimensions, each dimension as a big-endian 32-bit number,
 /// then the elements in row-major order, big-endian (Y. LeCun, C. Cortes, C. Burges, "The MNIST database").
-/// Gzip-compressed files are read as they are.
+/// Gzip-compressed files are read as they are, in several members and padded with zeros too.
 ///
 /// ```swift
 /// let images = try IDX.read("train-images-idx3-ubyte.gz")   // uint8[60000, 28, 28]
@@ -27,23 +27,17 @@ public enum IDX {
   }
 
   /// Decodes the bytes of an IDX file, compressed or not.
-  /// - Throws: `ApusError` (file) that says what is wrong.
+  /// - Throws: `ApusError` (file) that says what is wrong, (memory) for an array larger than the machine's memory.
   public static func decode(_ bytes: [UInt8]) throws -> Tensor {
-    guard Gzip.isGzip(bytes) else {
-      let header = try Header(bytes)
-      let size = try header.byteCount
-      guard bytes.count == header.length + size else { throw header.mismatch(found: bytes.count - header.length) }
-      return try header.tensor(bytes[header.length...])
-    }
-    let start = try Gzip.inflate(bytes, limit: Header.maximumLength).bytes
-    let header = try Header(start)
+    let isGzip = Gzip.isGzip(bytes)
+    let header = try Header(isGzip ? Gzip.inflate(bytes, limit: Header.maximumLength).bytes : bytes)
     let size = try header.byteCount
     // One byte more than expected tells a longer array from a whole one.
-    let inflated = try Gzip.inflate(bytes, limit: header.length + size + 1)
-    guard inflated.bytes.count == header.length + size, inflated.isWhole else {
-      throw header.mismatch(found: inflated.bytes.count - header.length)
+    let whole = isGzip ? try Gzip.inflate(bytes, limit: header.length + size + 1) : (bytes: bytes, isWhole: true)
+    guard whole.bytes.count == header.length + size, whole.isWhole else {
+      throw header.mismatch(found: whole.bytes.count - header.length)
     }
-    return try header.tensor(inflated.bytes[header.length...])
+    return try TensorBytes.tensor(header.type, bigEndian: whole.bytes, from: header.length)
   }
 
   /// A tensor as the bytes of an IDX file.
@@ -126,7 +120,5 @@ public enum IDX {
         "the header claims \(type), \(size) bytes of elements, but "
           + (found < size ? "only \(found) follow" : "more follow: the file is damaged or of another kind"))
     }
-
-    func tensor(_ bytes: ArraySlice<UInt8>) throws -> Tensor { try TensorBytes.tensor(type, bigEndian: bytes) }
   }
 }

@@ -1,9 +1,11 @@
 import ApusCore
+import CRows
 
 /// Images as tensors.
 ///
 /// ```swift
 /// let photo = try ImageReader.read("photo.png")                       // uint8[3, 480, 640]
+/// let depth = try ImageReader.read("depth16.png")                     // uint16[480, 640]
 /// let digit = try ImageReader.read("seven.png", fitting: .mnist)         // float32[1, 28, 28]
 /// let scores = try trainer.predict(digit.unsqueezed(0))                  // a batch of one
 /// ```
@@ -11,16 +13,17 @@ import ApusCore
 public enum ImageReader {
   /// Reads a PNG file as it is.
   /// - Parameter path: of the file.
-  /// - Returns: uint8[height, width] for gray images, uint8[channels, height, width] otherwise (2 gray and opacity, 3
-  ///   RGB, 4 RGB and opacity).
+  /// - Returns: [height, width] for gray images, [channels, height, width] otherwise (2 gray and opacity, 3 RGB, 4 RGB
+  ///   and opacity): uint8 from 0 to 255, or uint16 from 0 to 65535 for files of 16 bits a sample (as torchvision's
+  ///   `decode_image` has it).
   /// - Throws: `ApusError` (file) that names the file and what is wrong with it.
-  public static func read(_ path: String) throws -> Tensor { try tensor(RasterImage.read(path)) }
+  public static func read(_ path: String) throws -> Tensor { try planes(of: RasterImage.read(path)) }
 
   /// Reads a PNG file of any size for a model that takes one size.
   /// - Parameters:
   ///   - path: of the file.
   ///   - fitting: what the model takes: `.mnist`, `.opticalDigits` or one of one's own.
-  /// - Returns: float32[channels, height, width], 0 to 1.
+  /// - Returns: float32[channels, height, width], 0 to 1, of 16-bit files with all their levels.
   /// - Throws: `ApusError`: (file) names the file and what is wrong with it, (argument) an impossible size.
   public static func read(_ path: String, fitting: Fitting) throws -> Tensor {
     try tensor(RasterImage.read(path), fitting: fitting)
@@ -86,11 +89,27 @@ public enum ImageReader {
     }
   }
 
-  /// An image as it is: uint8[height, width] if gray, otherwise uint8[channels, height, width].
+  /// An image as it is: [height, width] if gray, otherwise [channels, height, width]; uint8, or uint16 for 16 bits a
+  /// sample.
   public static func tensor(_ image: RasterImage) -> Tensor {
-    guard image.channels > 1 else { return Tensor(image.samples, shape: Shape([image.height, image.width])) }
-    let planes = planes(of: image.samples, channels: image.channels)
-    return Tensor(planes, shape: Shape([image.channels, image.height, image.width]))
+    do {
+      return try planes(of: image)
+    } catch {
+      return Tensor.failure(error as? ApusError ?? ApusError(.memory, "\(error)"), as: type(of: image))
+    }
+  }
+
+  private static func type(of image: RasterImage) -> TensorType {
+    let size = [image.height, image.width]
+    return TensorType(
+      image.bitDepth == 8 ? .uint8 : .uint16, Shape(image.channels == 1 ? size : [image.channels] + size))
+  }
+
+  private static func planes(of image: RasterImage) throws -> Tensor {
+    let result = try Storage(type(of: image))
+    apus_split_channels(
+      result.plainAddress, image.samples, image.width * image.height, image.channels, image.bitDepth == 16)
+    return Tensor(storage: result)
   }
 
   /// An image as float32[channels, height, width], 0 to 1. One that has the right size is neither cropped nor moved.
@@ -114,8 +133,9 @@ public enum ImageReader {
       values = centered(
         try plain.resizedValues(width: columns, height: rows), columns: columns, rows: rows, in: fitting)
     }
+    let maximum = Float(plain.maximum)
     return Tensor(
-      planes(of: values, channels: fitting.channels).map { $0 / 255 },
+      planes(of: values, channels: fitting.channels).map { $0 / maximum },
       shape: Shape([fitting.channels, fitting.height, fitting.width]))
   }
 

@@ -3,12 +3,32 @@ import ApusCore
 /// Reads the JSON of a safetensors header: objects, strings and whole numbers, strictly, and nothing else.
 ///
 /// It knows the grammar of RFC 8259 for those; duplicate keys, which a general parser would merge, are found by the
-/// callers, who see every key.
+/// callers, who see every key. Strings stay where they are, decoded in place, which never makes them longer: a header
+/// of 100 MB may have millions.
 struct HeaderScanner {
-  private let bytes: [UInt8]
-  private var position = 0
+  /// A string's bytes in ``bytes``: UTF-8, without quotes and escapes.
+  struct Text {
+    var start: UInt32
+    var count: UInt32
 
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ range: Range<Int>) {
+      (start, count) = (UInt32(truncatingIfNeeded: range.lowerBound), UInt32(truncatingIfNeeded: range.count))
+    }
+
+    var range: Range<Int> { Int(start)..<Int(start) + Int(count) }
+  }
+
+  /// The header, in which escapes of strings passed are decoded.
+  private(set) var bytes: [UInt8]
+  private(set) var position: Int
+
+  /// - Parameters:
+  ///   - bytes: fewer than 2³².
+  ///   - position: where to begin.
+  init(_ bytes: [UInt8], at position: Int = 0) {
+    self.bytes = bytes
+    self.position = position
+  }
 
   /// Nothing but white space is left.
   var isAtEnd: Bool {
@@ -19,7 +39,7 @@ struct HeaderScanner {
   }
 
   /// `{ "key": …, … }`: calls `body` at every value with its key.
-  mutating func object(_ body: (inout HeaderScanner, String) throws -> Void) throws {
+  mutating func object(_ body: (inout HeaderScanner, Text) throws -> Void) throws {
     try expect("{")
     if accept("}") { return }
     repeat {
@@ -59,22 +79,47 @@ struct HeaderScanner {
     return value
   }
 
-  mutating func string() throws -> String {
+  func string(_ text: Text) -> String { String(decoding: bytes[text.range], as: UTF8.self) }
+
+  /// A string for an error's message: its beginning, in quotes.
+  func shown(_ text: Text) -> String {
+    let limit = 200
+    return quoted(String(decoding: bytes[text.range.prefix(limit)], as: UTF8.self) + (text.count > limit ? "…" : ""))
+  }
+
+  /// Whether a string is that one, byte for byte.
+  func equals(_ text: Text, _ other: StaticString) -> Bool {
+    other.withUTF8Buffer { $0.elementsEqual(bytes[text.range]) }
+  }
+
+  mutating func string() throws -> Text {
     try expect("\"")
-    var text: [UInt8] = []
+    let start = position
+    var end = start
     while position < bytes.count {
       let byte = bytes[position]
       position += 1
       switch byte {
       case UInt8(ascii: "\""):
-        guard let string = String(validating: text, as: UTF8.self) else { throw error("a string that is not UTF-8") }
-        return string
-      case UInt8(ascii: "\\"): text.append(contentsOf: try escape())
+        guard isUTF8(start..<end) else { throw error("a string that is not UTF-8") }
+        return Text(start..<end)
+      case UInt8(ascii: "\\"):
+        for decoded in try escape() {
+          bytes[end] = decoded
+          end += 1
+        }
       case 0..<0x20: throw error("a control character in a string")
-      default: text.append(byte)
+      default:
+        if end != position - 1 { bytes[end] = byte }
+        end += 1
       }
     }
     throw error("a string without an end")
+  }
+
+  private func isUTF8(_ range: Range<Int>) -> Bool {
+    if bytes[range].allSatisfy({ $0 < 0x80 }) { return true }
+    return String(validating: bytes[range], as: UTF8.self) != nil
   }
 
   private mutating func escape() throws -> [UInt8] {
@@ -98,7 +143,7 @@ struct HeaderScanner {
         code = 0x10000 + (UInt32(unit) - 0xD800) << 10 + (UInt32(low) - 0xDC00)
       }
       guard let scalar = Unicode.Scalar(code) else { throw error("half of a surrogate pair") }
-      return Array(String(scalar).utf8)
+      return Array(UTF8.encode(scalar) ?? .init())
     default: throw error("an unknown escape in a string")
     }
   }
@@ -123,7 +168,12 @@ struct HeaderScanner {
   }
 
   private mutating func skipSpace() {
-    while position < bytes.count, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[position]) { position += 1 }
+    while position < bytes.count {
+      switch bytes[position] {
+      case 0x20, 0x09, 0x0A, 0x0D: position += 1
+      default: return
+      }
+    }
   }
 
   func error(_ what: String) -> ApusError { ApusError(.file, "\(what) at byte \(position) of the header") }

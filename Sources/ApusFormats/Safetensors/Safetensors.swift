@@ -9,21 +9,30 @@ import ApusNN
 /// file.names                                  // ["fc.bias", "fc.weight"]
 /// let weight = try file.tensor("fc.weight")
 /// ```
-/// Nothing is allocated before it is known to be in the file. Format: ``SafetensorsFile/write(_:metadata:to:)``.
+/// Nothing is allocated before it is known to be in the file. Headers of up to 100 MB, the format's limit, are read, with up
+/// to 65,536 entries of metadata; an opened file takes a small multiple of its header.
+/// Format: ``SafetensorsFile/write(_:metadata:to:)``.
 public struct SafetensorsFile: Sendable {
-  /// Free text about the file.
-  public let metadata: [String: String]
-  /// The tensors' names in the header's order.
-  public let names: [String]
   private let file: InputFile
   private let dataStart: Int
-  private let entries: [String: SafetensorsHeader.Entry]
+  private let index: HeaderIndex
+
+  /// Free text about the file.
+  public var metadata: NamedValues<String> { index.metadata }
+
+  /// The tensors' names in the header's order, made anew each time.
+  public var names: [String] { (0..<index.count).map { index.name(at: $0) } }
 
   /// Opens a file and reads its header.
   /// - Parameter path: of the file.
   /// - Throws: `ApusError` (file) naming what is wrong with the file.
-  public init(_ path: String) throws {
-    file = try InputFile(path)
+  public init(_ path: String) throws { try self.init(InputFile(path)) }
+
+  /// Reads the header of an open file.
+  /// - Throws: as ``init(_:)``.
+  package init(_ file: InputFile) throws {
+    self.file = file
+    let path = file.path
     guard file.size >= 8 else {
       throw ApusError(.file, "\(path) is no safetensors file: \(file.size) bytes are too few")
     }
@@ -35,40 +44,43 @@ public struct SafetensorsFile: Sendable {
           + "(at most \(SafetensorsHeader.maximumLength))")
     }
     dataStart = 8 + Int(length)
-    let header: SafetensorsHeader
     do {
-      header = try SafetensorsHeader(parsing: file.read(Int(length), at: 8))
+      index = try HeaderIndex(parsing: file.read(Int(length), at: 8))
     } catch var error as ApusError {
       error.message = "\(path): \(error.message)"
       throw error
     }
-    guard header.dataLength == file.size - dataStart else {
+    guard index.dataLength == file.size - dataStart else {
       throw ApusError(
         .file,
-        "\(path) is \(header.dataLength > file.size - dataStart ? "truncated" : "longer than its header says"): "
-          + "the tensors take \(header.dataLength) bytes, and \(file.size - dataStart) follow the header")
+        "\(path) is \(index.dataLength > file.size - dataStart ? "truncated" : "longer than its header says"): "
+          + "the tensors take \(index.dataLength) bytes, and \(file.size - dataStart) follow the header")
     }
-    metadata = header.metadata
-    names = header.entries.map(\.name)
-    entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
   }
 
   /// A tensor's dtype and shape; nil when the file has none of that name.
-  public func type(of name: String) -> TensorType? { entries[name]?.type }
+  public func type(of name: String) -> TensorType? { index.index(of: name).map { index.type(at: $0) } }
 
   /// Reads a tensor, with the file's dtype and shape.
   /// - Parameter name: one of ``names``.
   /// - Throws: `ApusError` (file) when there is none of that name or the file can't be read.
   public func tensor(_ name: String) throws -> Tensor {
-    guard let entry = entries[name] else { throw ApusError(.file, "\(file.path) has no tensor \(quoted(name))") }
-    let bytes = try file.read(entry.byteCount, at: dataStart + entry.offset)
-    return try Tensor(bytes: bytes.span.bytes, type: entry.type)
+    guard let place = index.index(of: name) else {
+      throw ApusError(.file, "\(file.path) has no tensor \(quoted(name))")
+    }
+    return try tensor(at: place)
+  }
+
+  private func tensor(at place: Int) throws -> Tensor {
+    let range = index.bytes(at: place)
+    let bytes = try file.read(range.count, at: dataStart + range.lowerBound)
+    return try Tensor(bytes: bytes.span.bytes, type: index.type(at: place))
   }
 
   /// Reads all tensors, in the header's order.
   /// - Throws: `ApusError` (file) when the file can't be read.
   public func stateDictionary() throws -> StateDictionary {
-    StateDictionary(try names.map { ($0, try tensor($0)) })
+    StateDictionary(try (0..<index.count).map { (index.name(at: $0), try tensor(at: $0)) })
   }
 
   /// Writes tensors under a temporary name and renames the file when it is complete.
@@ -84,17 +96,45 @@ public struct SafetensorsFile: Sendable {
   ///   - metadata: free text, kept under `__metadata__`.
   ///   - path: of the file; one that is there is replaced.
   /// - Throws: `ApusError` (file) when it can't be written, (unsupported) for dtypes the format lacks, (argument) for a
-  ///   tensor named `__metadata__` or a header longer than the format allows.
-  public static func write(_ tensors: StateDictionary, metadata: [String: String] = [:], to path: String) throws {
-    let header = try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
+  ///   tensor named `__metadata__` or without values, more than 65,536 entries of metadata, or a header longer than the
+  ///   format allows.
+  public static func write(_ tensors: StateDictionary, metadata: NamedValues<String> = [:], to path: String) throws {
+    // Before anything is made on the disk.
+    let header = try header(of: tensors, metadata)
     let prefix = try header.encoded()
-    try AtomicReplacement.file(path) { file in
-      try file.write(prefix)
-      for entry in header.entries {
-        guard let storage = tensors[entry.name]?.storage else { continue }
-        let plain = storage.isContiguous ? storage : try HostCopy.contiguous(storage)
-        try plain.withBytes { try file.write($0.bytes) }
-      }
+    try AtomicReplacement.file(path) { try write(header, prefix, tensors, to: $0) }
+  }
+
+  /// Writes tensors to a file that is being made.
+  /// - Throws: as ``write(_:metadata:to:)``.
+  package static func write(
+    _ tensors: StateDictionary, metadata: NamedValues<String> = [:], to file: OutputFile
+  ) throws {
+    let header = try header(of: tensors, metadata)
+    try write(header, header.encoded(), tensors, to: file)
+  }
+
+  private static func header(
+    of tensors: StateDictionary, _ metadata: NamedValues<String>
+  ) throws -> SafetensorsHeader {
+    for (name, tensor) in tensors where !tensor.storage.isConcrete {
+      throw ApusError(
+        .argument,
+        "\(quoted(name)) can't be saved: it has no values, as the result of a failed operation or in a trace",
+        operands: [tensor.type])
+    }
+    return try SafetensorsHeader(tensors.map { ($0.key, $0.value.type) }, metadata: metadata)
+  }
+
+  private static func write(
+    _ header: SafetensorsHeader, _ prefix: [UInt8], _ tensors: StateDictionary, to file: OutputFile
+  ) throws {
+    try file.write(prefix)
+    for entry in header.entries {
+      guard let storage = tensors[entry.name]?.storage else { continue }
+      let plain = storage.isContiguous ? storage : try HostCopy.contiguous(storage)
+      _ = try plain.plain()
+      try plain.withBytes { try file.write($0.bytes) }
     }
   }
 }

@@ -1,6 +1,6 @@
 import ApusCore
 
-/// The header of a safetensors file: which tensors there are, and where.
+/// The header of a safetensors file to be written: which tensors there are, and where. ``HeaderIndex`` reads one.
 ///
 /// Format: 8 bytes with the header's length (unsigned, little-endian), the header (JSON, `{` first, padded with spaces),
 /// then the tensors' bytes, little-endian and row-major, one after another without gaps.
@@ -16,98 +16,26 @@ struct SafetensorsHeader {
 
   /// The specification's limit of the header's length.
   static let maximumLength = 100_000_000
+  /// So many entries of free text are read, and written: a dictionary of millions would take many times the header.
+  static let maximumMetadata = 1 << 16
 
   /// In the header's order.
-  var entries: [Entry] = []
-  var metadata: [String: String] = [:]
-  /// Bytes of all tensors.
-  var dataLength = 0
+  private(set) var entries: [Entry] = []
+  private let metadata: NamedValues<String>
+  private var dataLength = 0
 
-  // MARK: Reading
-
-  /// - Throws: `ApusError` (file) for whatever is not allowed by the format.
-  init(parsing bytes: [UInt8]) throws {
-    guard bytes.first == UInt8(ascii: "{") else { throw ApusError(.file, "the header does not begin with '{'") }
-    var scanner = HeaderScanner(bytes)
-    var names: Set<String> = []
-    var metadata: [String: String] = [:]
-    var entries: [Entry] = []
-    try scanner.object { scanner, name in
-      guard names.insert(name).inserted else { throw ApusError(.file, "two entries have the name \(quoted(name))") }
-      if name == "__metadata__" {
-        try scanner.object { scanner, key in
-          guard metadata.updateValue(try scanner.string(), forKey: key) == nil else {
-            throw ApusError(.file, "two entries of the metadata have the name \(quoted(key))")
-          }
-        }
-      } else {
-        entries.append(try Self.entry(name, &scanner))
-      }
-    }
-    guard scanner.isAtEnd else { throw scanner.error("something after the header's end") }
-    self.metadata = metadata
-    self.entries = entries
-    var end = 0
-    for entry in entries.sorted(by: { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }) {
-      guard entry.offset == end else {
-        throw ApusError(
-          .file,
-          "the bytes of \(quoted(entry.name)) begin at \(entry.offset), those before it end at \(end): "
-            + "tensors must follow each other without \(entry.offset < end ? "overlap" : "gaps")")
-      }
-      end += entry.byteCount
-    }
-    dataLength = end
-  }
-
-  private static func entry(_ name: String, _ scanner: inout HeaderScanner) throws -> Entry {
-    var dtypeName: String?
-    var shape: [Int]?
-    var offsets: [Int]?
-    try scanner.object { scanner, key in
-      switch key {
-      case "dtype" where dtypeName == nil: dtypeName = try scanner.string()
-      case "shape" where shape == nil: shape = try scanner.integers(limit: 64)
-      case "data_offsets" where offsets == nil: offsets = try scanner.integers(limit: 2)
-      default: throw ApusError(.file, "\(quoted(name)) has an unknown or repeated field \(quoted(key))")
-      }
-    }
-    guard let dtypeName, let shape, let offsets, offsets.count == 2 else {
-      throw ApusError(.file, "\(quoted(name)) needs a dtype, a shape and two data_offsets")
-    }
-    guard let dtype = DType(safetensors: dtypeName) else {
+  /// - Throws: `ApusError` (unsupported) for dtypes the format has no name for, (argument) for names and metadata that it
+  ///   can't hold.
+  init(_ tensors: [(name: String, type: TensorType)], metadata: NamedValues<String>) throws {
+    guard metadata.count <= Self.maximumMetadata else {
       throw ApusError(
-        .unsupported,
-        "\(quoted(name)) has the dtype \(quoted(dtypeName)); known are \(DType.safetensorsNames.joined(separator: ", "))"
-      )
+        .argument, "\(metadata.count) entries of metadata; a file has at most \(Self.maximumMetadata)")
     }
-    guard shape.count <= Shape.maximumRank else {
-      throw ApusError(
-        .unsupported, "\(quoted(name)) has \(shape.count) dimensions; up to \(Shape.maximumRank) are supported")
-    }
-    var elements = 1
-    for size in shape where !shape.contains(0) {
-      let (product, overflow) = elements.multipliedReportingOverflow(by: size)
-      guard !overflow else { throw ApusError(.file, "\(quoted(name)) has more elements than can be counted: \(shape)") }
-      elements = product
-    }
-    if shape.contains(0) { elements = 0 }
-    guard let byteCount = dtype.byteCount(elements), offsets[0] <= offsets[1], offsets[1] - offsets[0] == byteCount
-    else {
-      throw ApusError(
-        .file, "\(quoted(name)), \(dtypeName) of shape \(shape), does not fill the bytes \(offsets[0]) to \(offsets[1])"
-      )
-    }
-    return Entry(name: name, type: TensorType(dtype, Shape(shape)), offset: offsets[0], byteCount: byteCount)
-  }
-
-  // MARK: Writing
-
-  /// - Throws: `ApusError` (unsupported) for dtypes the format has no name for.
-  init(_ tensors: [(name: String, type: TensorType)], metadata: [String: String]) throws {
     self.metadata = metadata
     // Wider elements first: with a header of a multiple of 8 bytes every tensor is aligned.
-    let order = tensors.sorted { ($1.type.dtype.bitWidth, $0.name) < ($0.type.dtype.bitWidth, $1.name) }
+    let order = tensors.sorted {
+      ($1.type.dtype.bitWidth, ExactName($0.name)) < ($0.type.dtype.bitWidth, ExactName($1.name))
+    }
     for (name, type) in order {
       guard type.dtype.safetensorsName != nil else {
         throw ApusError(.unsupported, "\(quoted(name)): safetensors files have no dtype \(type.dtype)")
@@ -123,7 +51,9 @@ struct SafetensorsHeader {
   func encoded() throws -> [UInt8] {
     var fields: [String] = []
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { "\(quoted($0.key)):\(quoted($0.value))" }
+      let pairs = metadata.sorted { ExactName($0.key) < ExactName($1.key) }.map {
+        "\(quoted($0.key)):\(quoted($0.value))"
+      }
       fields.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
     }
     for entry in entries {
@@ -159,17 +89,13 @@ func quoted(_ text: String) -> String {
 }
 
 extension DType {
-  private static let safetensorsTable: [(DType, String)] = [
+  /// The format's names.
+  static let safetensorsTable: [(DType, StaticString)] = [
     (.bool, "BOOL"), (.uint8, "U8"), (.int8, "I8"), (.int16, "I16"), (.uint16, "U16"), (.int32, "I32"),
     (.uint32, "U32"),
     (.int64, "I64"), (.uint64, "U64"), (.float16, "F16"), (.bfloat16, "BF16"), (.float32, "F32"), (.float64, "F64"),
     (.complex64, "C64"), (.float8e4m3fn, "F8_E4M3"), (.float8e5m2, "F8_E5M2"),
   ]
-  static let safetensorsNames = safetensorsTable.map(\.1)
 
-  var safetensorsName: String? { Self.safetensorsTable.first { $0.0 == self }?.1 }
-  init?(safetensors name: String) {
-    guard let entry = Self.safetensorsTable.first(where: { $0.1 == name }) else { return nil }
-    self = entry.0
-  }
+  var safetensorsName: String? { Self.safetensorsTable.first { $0.0 == self }.map { "\($0.1)" } }
 }

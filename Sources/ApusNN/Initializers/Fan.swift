@@ -19,8 +19,8 @@ public struct Fan: Hashable, Sendable {
     case 0: (input, output) = (1, 1)
     case 1: (input, output) = (shape[0], shape[0])
     default:
-      let field = shape.dropFirst(2).reduce(1, *)
-      (input, output) = (shape[1] * field, shape[0] * field)
+      let field = Sizes.product(shape.dropFirst(2))
+      (input, output) = (Sizes.product([shape[1], field]), Sizes.product([shape[0], field]))
     }
   }
 
@@ -33,7 +33,7 @@ public struct Fan: Hashable, Sendable {
       switch mode {
       case .input: Double(input)
       case .output: Double(output)
-      case .average: Double(input + output) / 2
+      case .average: (Double(input) + Double(output)) / 2
       }
     return max(count, 1)
   }

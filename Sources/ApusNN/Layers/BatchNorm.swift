@@ -88,9 +88,15 @@ public class BatchNormalization: Module, SizeInferring, @unchecked Sendable {
     let unbiased = variance * (count / maximum(count - 1, 1))
     let isOpen = others(x).contains { x.dimension($0).value == nil }
     func set(_ buffer: Buffer, _ next: Tensor) {
+      // The batch's statistics are of the input's dtype where that is the larger one.
+      let next = next.cast(to: buffer.value.dtype)
       buffer.value = isOpen ? select(count .== 0, buffer.value, next) : next
     }
-    if let momentum {
+    if momentum == 1 {
+      // Not 0 · r + m: r may have been infinite.
+      set(runningMean, mean)
+      set(runningVar, unbiased)
+    } else if let momentum {
       set(runningMean, runningMean.value * (1 - momentum) + mean * momentum)
       set(runningVar, runningVar.value * (1 - momentum) + unbiased * momentum)
     } else {

@@ -4,7 +4,8 @@ import ApusCore
 /// stays (Srivastava et al., 2014, https://jmlr.org/papers/v15/srivastava14a.html). In inference mode, the input
 /// itself.
 ///
-/// y = x · b / (1 − p), b ~ Bernoulli(1 − p), drawn anew at each call. With p = 1 the output is 0.
+/// y = x / (1 − p) where b is 1 and 0 elsewhere, b ~ Bernoulli(1 − p), drawn anew at each call. With p = 1 the output
+/// is 0.
 /// ```swift
 /// let model = Sequential { Linear(64, 32); Dropout(0.2); Linear(32, 10) }
 /// model.eval()                            // switches it off, `model.train()` on again
@@ -29,9 +30,9 @@ public final class Dropout: Module {
 
   public func forward(_ x: Tensor) -> Tensor {
     if !mode.value || probability == 0 { return x }
-    if probability == 1 { return x * 0 }
-    // Of a bool each element is needed once, forward and backward: the mask already holds the factor.
+    // Chosen, not multiplied by 0: what is dropped may be infinite.
+    if probability == 1 { return select(Tensor(false), x, 0) }
     let keep = Tensor.uniform(x.shape, dtype: .float32, generator: generator) .>= probability
-    return x * (keep.cast(to: x.dtype) * (1 / (1 - probability)))
+    return select(keep, x * (1 / (1 - probability)), 0)
   }
 }

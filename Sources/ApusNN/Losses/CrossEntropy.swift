@@ -26,7 +26,8 @@ public enum LossReduction: Hashable, Sendable {
 ///     shape. A number outside 0 ..< C is an error (argument) unless it is `ignoreIndex`.
 ///   - labelSmoothing: ε of Szegedy et al. (2015, https://arxiv.org/abs/1512.00567): the target becomes
 ///     (1 − ε)·target + ε/C. 0 to 1; otherwise error (argument).
-///   - ignoreIndex: class number of elements that don't count; the mean is over the others (PyTorch's default is −100).
+///   - ignoreIndex: class number of elements that don't count; the mean is over the others (PyTorch's default is −100), and
+///     0 where there are none (PyTorch: NaN).
 ///   - reduction: `.mean` over what counts, for probabilities over all examples.
 /// - Returns: a scalar; with `.none` a loss for each label. Shapes that don't fit each other are an error (shape).
 public func crossEntropy(
@@ -50,33 +51,44 @@ public func crossEntropy(
       ApusError(.argument, "a label smoothing of \(labelSmoothing): 0 to 1 fit", operation: "crossEntropy"),
       as: TensorType(logits.dtype, []))
   }
-  let logProbabilities = logits.logSoftmax(axis: axis)
   if isDense {
-    var losses = -(labels.cast(to: logits.dtype) * logProbabilities).sum(axis)
-    if labelSmoothing > 0 { losses = smoothed(losses, logProbabilities, axis, labelSmoothing) }
-    return reduction.apply(losses)
+    let logProbabilities = logits.logSoftmax(axis: axis)
+    let losses = -logProbabilities.weighted(by: labels.cast(to: logits.dtype)).sum(axis)
+    return reduction.apply(smoothed(losses, logProbabilities, axis, labelSmoothing))
   }
   let numbers = labels.dtype == .int32 || labels.dtype == .int64 ? labels : labels.cast(to: .int64)
   guard let ignoreIndex else {
-    return reduction.apply(sparse(logProbabilities, numbers, axis, labelSmoothing))
+    return reduction.apply(sparse(logits, numbers, axis, labelSmoothing))
   }
   let counts = numbers .!= ignoreIndex
-  let losses = sparse(
-    logProbabilities, select(counts, numbers, Tensor.zerosLike(numbers)), axis, labelSmoothing)
+  // What doesn't count may be anything, also NaN: neither its loss nor its gradient is looked at.
+  let counted = select(counts.unsqueezed(axis), logits, 0)
+  let losses = sparse(counted, select(counts, numbers, Tensor.zerosLike(numbers)), axis, labelSmoothing)
   let kept = select(counts, losses, Tensor.zerosLike(losses))
-  return reduction == .mean ? kept.sum() / counts.cast(to: logits.dtype).sum() : reduction.apply(kept)
+  return reduction == .mean ? kept.sum() / counts.cast(to: logits.dtype).sum().clamped(min: 1) : reduction.apply(kept)
 }
 
-private func sparse(
-  _ logProbabilities: Tensor, _ labels: Tensor, _ axis: Int, _ smoothing: Double
-) -> Tensor {
+private func sparse(_ logits: Tensor, _ labels: Tensor, _ axis: Int, _ smoothing: Double) -> Tensor {
+  let logProbabilities = logits.logSoftmax(axis: axis)
   let losses = -logProbabilities.gatheredAlong(labels.unsqueezed(axis), axis: axis).squeezed(axis)
-  return smoothing > 0 ? smoothed(losses, logProbabilities, axis, smoothing) : losses
+  return smoothed(losses, logProbabilities, axis, smoothing)
 }
 
 /// (1 − ε)·loss − ε/C · Σ log p.
 private func smoothed(
   _ losses: Tensor, _ logProbabilities: Tensor, _ axis: Int, _ smoothing: Double
 ) -> Tensor {
-  losses * (1 - smoothing) - logProbabilities.mean(axis) * smoothing
+  // A share of 0 is left out: the loss may be infinite.
+  switch smoothing {
+  case 0: losses
+  case 1: -logProbabilities.mean(axis)
+  default: losses * (1 - smoothing) - logProbabilities.mean(axis) * smoothing
+  }
+}
+
+extension Tensor {
+  /// weight · self, and 0 where the weight is 0 and this no finite number: what does not count is left out.
+  func weighted(by weight: Tensor) -> Tensor {
+    weight * select((weight .!= 0) .|| (abs() .< Double.infinity), self, 0)
+  }
 }

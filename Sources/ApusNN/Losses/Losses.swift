@@ -34,7 +34,8 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 /// The cross entropy of a yes-or-no target: −y·log σ(x) − (1 − y)·log(1 − σ(x)), averaged
 /// (`binary_cross_entropy_with_logits`, Keras' `BinaryCrossentropy(from_logits=True)`).
 ///
-/// Computed as softplus(x) − x·y, which does not overflow.
+/// Computed as |x|·w + log(1 + e^−|x|), where w is the target's distance from the side that x is on: it neither
+/// overflows nor cancels.
 /// ```swift
 /// binaryCrossEntropyWithLogits(Tensor([0.0]), Tensor([1.0]))    // log 2 = 0.6931
 /// ```
@@ -46,7 +47,10 @@ public func meanAbsoluteError(_ prediction: Tensor, _ target: Tensor, reduction:
 public func binaryCrossEntropyWithLogits(_ logits: Tensor, _ target: Tensor, reduction: LossReduction = .mean) -> Tensor
 {
   elementwise("binaryCrossEntropyWithLogits", logits, target, reduction) { x, y in
-    x.softplus() - x * y
+    // Either branch is smooth beyond its end, so that derivatives of any order are right at 0 too.
+    let isPositive = x .> 0
+    let distance = select(isPositive, x, -x)
+    return distance.weighted(by: select(isPositive, 1 - y, y)) + (-distance).exp().log1p()
   }
 }
 
@@ -89,65 +93,4 @@ private func elementwise(
         operands: [x.type, y.type]), as: TensorType(x.dtype, []))
   }
   return reduction.apply(loss(x, y.dtype == x.dtype ? y : y.cast(to: x.dtype)))
-}
-
-/// A loss as a value, to hand to a trainer: `Trainer(model, optimizer: Adam(), loss: .sparseCategoricalCrossEntropy)`.
-///
-/// ```swift
-/// let weighted = Loss("weighted") { meanSquaredError($0, $1) * 0.5 + meanAbsoluteError($0, $1) }
-/// let trainer = Trainer(model, optimizer: Adam(), loss: weighted)
-/// ```
-public struct Loss: Sendable {
-  /// What it is called.
-  public let name: String
-  private let function: @Sendable (Tensor, Tensor) -> Tensor
-
-  /// - Parameters:
-  ///   - name: what the loss is called.
-  ///   - function: of predictions and targets; gives a scalar, the mean over the batch.
-  public init(_ name: String, _ function: @escaping @Sendable (_ predictions: Tensor, _ targets: Tensor) -> Tensor) {
-    self.name = name
-    self.function = function
-  }
-
-  /// The loss of predictions and targets.
-  public func callAsFunction(_ predictions: Tensor, _ targets: Tensor) -> Tensor { function(predictions, targets) }
-
-  /// ``crossEntropy(_:_:labelSmoothing:ignoreIndex:reduction:)`` of logits [N, C, …] and class numbers [N, …] or
-  /// probabilities [N, C, …], averaged (PyTorch's `CrossEntropyLoss`).
-  public static let crossEntropy = Loss("crossEntropy") { ApusNN.crossEntropy($0, $1) }
-
-  /// Cross entropy of logits [N, C] and class numbers [N] of an integer dtype; Keras' with `from_logits=True`.
-  public static let sparseCategoricalCrossEntropy = Loss("sparseCategoricalCrossEntropy") {
-    ApusNN.crossEntropy($0, $1)
-  }
-
-  /// Cross entropy of logits [N, C] and probabilities or one-hot targets [N, C]; Keras' with `from_logits=True`.
-  public static let categoricalCrossEntropy = Loss("categoricalCrossEntropy") {
-    ApusNN.crossEntropy($0, $1.cast(to: $0.dtype))
-  }
-
-  /// Cross entropy with smoothed labels.
-  /// - Parameters:
-  ///   - labelSmoothing: ε from 0 to 1: the target becomes (1 − ε)·target + ε/C.
-  ///   - ignoreIndex: class number of elements that don't count; nil: all count.
-  public static func crossEntropy(labelSmoothing: Double, ignoreIndex: Int? = nil) -> Loss {
-    Loss("crossEntropy") { ApusNN.crossEntropy($0, $1, labelSmoothing: labelSmoothing, ignoreIndex: ignoreIndex) }
-  }
-
-  /// The mean of (prediction − target)². Both tensors have the same shape [N, …].
-  public static let meanSquaredError = Loss("meanSquaredError") { ApusNN.meanSquaredError($0, $1) }
-  /// Short for ``meanSquaredError``.
-  public static let mse = meanSquaredError
-  /// The mean of |prediction − target|. Both tensors have the same shape [N, …].
-  public static let meanAbsoluteError = Loss("meanAbsoluteError") { ApusNN.meanAbsoluteError($0, $1) }
-  /// Short for ``meanAbsoluteError``.
-  public static let mae = meanAbsoluteError
-  /// Binary cross entropy of logits and targets from 0 to 1 of the same shape [N, …] (`BCEWithLogitsLoss`); Keras' with
-  /// `from_logits=True`.
-  public static let binaryCrossEntropy = Loss("binaryCrossEntropy") { ApusNN.binaryCrossEntropyWithLogits($0, $1) }
-  /// The mean of ½d² where |d| ≤ δ, δ·(|d| − ½δ) elsewhere, d = prediction − target (`HuberLoss`, Keras' `Huber`). Both
-  /// tensors have the same shape [N, …].
-  /// - Parameter delta: δ, positive.
-  public static func huber(delta: Double = 1) -> Loss { Loss("huber") { huberLoss($0, $1, delta: delta) } }
 }

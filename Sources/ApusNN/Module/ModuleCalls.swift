@@ -13,11 +13,12 @@ enum ModuleCalls {
   static var isOutermost: Bool { apus_calls_depth() == 1 }
 
   /// The calls' modules, outermost first. Each is alive: its call has not returned.
-  private static var stack: [any Module] {
+  fileprivate static var objects: [AnyObject] {
     (0..<apus_calls_depth()).compactMap { i in
-      apus_calls_item(i).flatMap { Unmanaged<AnyObject>.fromOpaque($0).takeUnretainedValue() as? any Module }
+      apus_calls_item(i).map { Unmanaged<AnyObject>.fromOpaque($0).takeUnretainedValue() }
     }
   }
+  private static var stack: [any Module] { objects.compactMap { $0 as? any Module } }
 
   /// The innermost module's name inside the one that called it.
   static var innermostName: String {
@@ -27,16 +28,12 @@ enum ModuleCalls {
     return name(of: child, in: parent)
   }
 
-  /// The innermost module's path from the outermost one, `encoder.0`; empty when it was called itself.
-  static var path: String {
-    let stack = stack
-    return zip(stack, stack.dropFirst()).map { name(of: $1, in: $0) }.joined(separator: ".")
-  }
+  /// The innermost module for messages, with its path from the outermost one: `features.0 (Conv2D)`.
+  static var describedPath: String { describedPath(stack) }
 
-  /// The innermost module for messages: `features.0 (Conv2D)`.
-  static var describedPath: String {
+  fileprivate static func describedPath(_ stack: [any Module]) -> String {
     guard let innermost = stack.last else { return "" }
-    let path = path
+    let path = zip(stack, stack.dropFirst()).map { name(of: $1, in: $0) }.joined(separator: ".")
     return path.isEmpty ? typeName(innermost) : "\(path) (\(typeName(innermost)))"
   }
 
@@ -66,4 +63,42 @@ extension ApusError {
   ) -> ApusError {
     ApusError(kind, "\(ModuleCalls.describedPath) expects \(expected), got \(got.type)")
   }
+}
+
+/// The modules that a thread was in when something failed, named when somebody asks: a walk over a large model takes
+/// longer than most operations.
+private final class FailedCalls: ModuleCallDescription, @unchecked Sendable {
+  private struct Call {
+    weak var module: AnyObject?
+  }
+  private let calls: [Call]
+  private let innermost: AnyClass
+  private let kept: [AnyObject]
+
+  init?(_ objects: [AnyObject]) {
+    guard let last = objects.last else { return nil }
+    calls = objects.map { Call(module: $0) }
+    innermost = type(of: last)
+    kept = []
+  }
+
+  private init(holding other: FailedCalls) {
+    calls = other.calls
+    innermost = other.innermost
+    kept = calls.compactMap(\.module)
+  }
+
+  var held: any ModuleCallDescription { kept.isEmpty ? FailedCalls(holding: self) : self }
+
+  var text: String? {
+    let modules = calls.compactMap { $0.module as? any Module }
+    // Of a model that is gone, the layer's type is still known.
+    return modules.count == calls.count ? ModuleCalls.describedPath(modules) : "\(innermost)"
+  }
+}
+
+/// What Core asks for where this target is linked in.
+@_cdecl("apus_describe_calls")
+func describeCalls() -> UnsafeMutableRawPointer? {
+  FailedCalls(ModuleCalls.objects).map { Unmanaged.passRetained($0 as AnyObject).toOpaque() }
 }

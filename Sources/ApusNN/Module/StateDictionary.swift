@@ -8,51 +8,11 @@ import ApusCore
 /// for (name, value) in state { print(name, value.shape) }
 /// try model.loadStateDictionary(state)
 /// ```
-public struct StateDictionary: Sendable {
-  /// The names in their order.
-  public private(set) var keys: [String] = []
-  private var values: [String: Tensor] = [:]
+public typealias StateDictionary = NamedValues<Tensor>
 
-  /// A dictionary without entries.
-  public init() {}
-
-  /// A dictionary of pairs, in their order; of two with the same name the later one counts.
-  public init(_ entries: some Sequence<(String, Tensor)>) {
-    for (key, tensor) in entries { self[key] = tensor }
-  }
-
-  /// How many entries there are.
-  public var count: Int { keys.count }
-  /// Whether there are none.
-  public var isEmpty: Bool { keys.isEmpty }
-
-  /// The tensor of that name, nil when there is none. A new key goes to the end; setting nil removes the entry.
-  public subscript(key: String) -> Tensor? {
-    get { values[key] }
-    set {
-      let known = values[key] != nil
-      values[key] = newValue
-      if newValue == nil {
-        keys.removeAll { $0 == key }
-      } else if !known {
-        keys.append(key)
-      }
-    }
-  }
-
-  /// The entries whose keys begin with `prefix`, without it.
-  public func entries(under prefix: String) -> StateDictionary {
-    StateDictionary(
-      lazy.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
-  }
-}
-
-extension StateDictionary: Sequence, ExpressibleByDictionaryLiteral {
-  public init(dictionaryLiteral elements: (String, Tensor)...) { self.init(elements) }
-
-  public func makeIterator() -> some IteratorProtocol<(key: String, value: Tensor)> {
-    keys.lazy.compactMap { key in values[key].map { (key: key, value: $0) } }.makeIterator()
-  }
+extension NamedValues {
+  /// The entries of a dictionary, in the order of their keys.
+  public init(_ entries: [String: Value]) { self.init(entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }) }
 }
 
 extension Module {
@@ -101,8 +61,8 @@ extension Module {
         difference.mismatched.append("\(name): got \(tensor.shape), expected \(variable.value.shape)")
       }
     }
-    let known = Set(variables.map(\.name))
-    difference.unexpected = state.keys.filter { !known.contains($0) }
+    let known = Set(variables.map { ExactName($0.name) })
+    difference.unexpected = state.keys.filter { !known.contains(ExactName($0)) }
     guard difference.mismatched.isEmpty && (!strict || difference.isEmpty) else {
       throw ApusError(.argument, "the state does not fit \(ModuleCalls.typeName(self)): \(difference)")
     }

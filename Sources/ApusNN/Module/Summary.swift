@@ -70,7 +70,7 @@ public struct ModelSummary: Sendable, CustomStringConvertible {
   private func size(_ bytes: Int) -> String {
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)]
     guard let (unit, shift) = units.first(where: { bytes >= 1 << $0.1 }) else { return "\(bytes) bytes" }
-    let tenths = (bytes * 10 + (1 << shift) / 2) >> shift
+    let tenths = Int((Double(bytes) * 10 / Double(1 << shift)).rounded())
     return "\(tenths / 10).\(tenths % 10) \(unit)"
   }
 }
@@ -101,13 +101,14 @@ extension Module where Input == Tensor {
       let sizes = own.map { $0.isInitialized ? $0.value.elementCount : 0 }
       return ModelSummary.Row(
         path: path, layer: ModuleCalls.typeName(module), output: outputs.withLock { $0[ObjectIdentifier(module)] },
-        parameters: sizes.reduce(0, +), trainable: zip(own, sizes).reduce(0) { $0 + ($1.0.isTrainable ? $1.1 : 0) },
+        parameters: Sizes.sum(sizes),
+        trainable: Sizes.sum(zip(own, sizes).map { $0.isTrainable ? $1 : 0 }),
         depth: path.isEmpty ? 0 : 1 + path.count { $0 == "." })
     }
     let state = parameters.map { $0 as Variable } + namedBuffers().map { $0.buffer as Variable }
     return ModelSummary(
       rows: rows, input: TensorType(dtype, input), parameters: parameterCount,
-      trainable: parameters.reduce(0) { $0 + ($1.isTrainable && $1.isInitialized ? $1.value.elementCount : 0) },
-      bytes: state.reduce(0) { $0 + ($1.isInitialized ? (try? $1.value.type.byteCount()) ?? 0 : 0) })
+      trainable: Sizes.sum(parameters.map { $0.isTrainable && $0.isInitialized ? $0.value.elementCount : 0 }),
+      bytes: Sizes.sum(state.map { $0.isInitialized ? (try? $0.value.type.byteCount()) ?? 0 : 0 }))
   }
 }

@@ -1,7 +1,8 @@
 import ApusCore
 
 /// Scales all gradients by the same factor so that their joint Euclidean norm is at most `maximum`
-/// (`torch.nn.utils.clip_grad_norm_`): the factor is min(1, maximum / (norm + 1e-6)).
+/// (`torch.nn.utils.clip_grad_norm_`): the factor is min(1, maximum / (norm + 1e-6)). The norm is taken in float64, so
+/// that no float32 gradient's square overflows, in whatever order the parameters come.
 ///
 /// Call it between `backward` and `step`; it may be part of a compiled step. A trainer does so with
 /// `gradientClipping: .norm(1)`.
@@ -13,7 +14,7 @@ import ApusCore
 /// - Parameters:
 ///   - parameters: whose gradients are scaled; those without one don't count.
 ///   - maximum: of the norm, 0 or more, otherwise error (argument).
-/// - Returns: the norm before, a scalar; 0 when no parameter has a gradient.
+/// - Returns: the norm before, a scalar of the widest of the gradients' dtypes; 0 when no parameter has a gradient.
 @discardableResult
 public func clipGradientNorm(_ parameters: [Parameter], maximum: Double) -> Tensor {
   guard maximum >= 0 else {
@@ -22,12 +23,16 @@ public func clipGradientNorm(_ parameters: [Parameter], maximum: Double) -> Tens
   }
   return withoutGradients {
     let gradients = parameters.compactMap { parameter in parameter.gradient.map { (parameter, $0.detached()) } }
-    guard let dtype = gradients.first?.1.dtype else { return Tensor(0.0) }
-    let squares = gradients.map { ($1 * $1).sum().cast(to: dtype) }
-    let norm = squares.dropFirst().reduce(squares[0], +).sqrt()
-    let factor = (maximum / (norm + 1e-6)).clamped(max: 1)
-    for (parameter, gradient) in gradients { parameter.gradient = gradient * factor.cast(to: gradient.dtype) }
-    return norm
+    guard let first = gradients.first?.1.dtype else { return Tensor(0.0) }
+    let dtype = gradients.contains { $1.dtype == .float64 } ? .float64 : first
+    let norm = stack(gradients.map { $1.cast(to: .float64).norm() }, axis: 0).norm()
+    // Twice its root: the factor of a float32 gradient of 1e38 may be below what float32 holds.
+    let root = (maximum / (norm + 1e-6)).clamped(max: 1).sqrt()
+    for (parameter, gradient) in gradients {
+      let root = root.cast(to: gradient.dtype)
+      parameter.gradient = gradient * root * root
+    }
+    return norm.cast(to: dtype)
   }
 }
 

@@ -60,6 +60,7 @@ public struct Schedule: Sendable {
   /// - Parameter steps: the rise's length; 0: none.
   public func warmingUp(steps: Int) -> Schedule {
     require(steps >= 0, "a warm-up of \(steps) steps")
-    return Schedule { $0 < steps ? Double($0 + 1) / Double(steps + 1) * self(0) : self($0 - steps) }
+    let steps = max(steps, 0)
+    return Schedule { $0 < steps ? (Double($0) + 1) / (Double(steps) + 1) * self(0) : self($0 - steps) }
   }
 }

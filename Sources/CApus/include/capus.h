@@ -12,19 +12,23 @@ static inline void *_Nullable apus_context_get(void) { return apus_thread_contex
 static inline void apus_context_set(void *_Nullable context) { apus_thread_context = context; }
 
 // Caching allocator: blocks are 64-byte aligned and rounded up to size classes; small ones are kept per thread, large
-// ones in shared bins, so that pages once touched stay mapped. Returns NULL when the system refuses.
+// ones in shared bins, so that pages once touched stay mapped. Returns NULL when the system refuses, and for more than
+// the process may have (capus_limits.h).
 void *_Nullable apus_allocate(size_t bytes);
 void apus_deallocate(void *_Nonnull block, size_t bytes);
 // Gives cached blocks back to the system (this thread's and the shared ones).
 void apus_trim(void);
 size_t apus_bytes_in_use(void);
 size_t apus_bytes_cached(void);
-// Bytes of memory and swap the machine has: larger requests are refused before they reach the system.
-size_t apus_bytes_physical(void);
 
 // Defined by ApusCPU when it is linked in; returns a retained `AnyObject` that is an `Engine`.
 void *_Nullable apus_embedded_engine(void) __attribute__((weak));
 static inline bool apus_has_embedded_engine(void) { return apus_embedded_engine != 0; }
 static inline void *_Nullable apus_make_embedded_engine(void) { return apus_embedded_engine ? apus_embedded_engine() : 0; }
+
+// Defined by ApusNN when it is linked in; returns a retained object that describes the module calls this thread is in,
+// or NULL outside of all.
+void *_Nullable apus_describe_calls(void) __attribute__((weak));
+static inline void *_Nullable apus_current_calls(void) { return apus_describe_calls ? apus_describe_calls() : 0; }
 
 #endif

@@ -2,7 +2,10 @@
 #ifndef CAPUS_FILES_H
 #define CAPUS_FILES_H
 
-// Swaps two existing paths in one atomic step. 0, or an errno value (EINVAL, ENOSYS: the file system can't).
-int apus_exchange_paths(const char *_Nonnull a, const char *_Nonnull b);
+// Swaps two names of an open folder in one atomic step. 0, or an errno value (EINVAL, ENOSYS: the file system can't).
+int apus_exchange(int folder, const char *_Nonnull a, const char *_Nonnull b);
+
+// Gives one open file the access control list of another, or none. 0, or an errno value.
+int apus_copy_access_list(int from, int to);
 
 #endif

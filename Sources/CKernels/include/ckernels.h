@@ -53,9 +53,9 @@ typedef enum ck_op {
   CK_SUBTRACT = 1,   // not for bool
   CK_MULTIPLY = 2,   // bool: and
   CK_DIVIDE = 3,     // integers: truncated toward zero, x / 0 = 0; not for bool
-  CK_REMAINDER = 4,  // the sign of the divisor (Python's %); integers: x % 0 = 0; not for bool
+  CK_REMAINDER = 4,  // the sign of the divisor (Python's %), a zero's too; integers: x % 0 = 0; not for bool
   CK_POWER = 5,      // integers wrap; a negative exponent gives 0 unless the base is 1 or -1; not for bool
-  CK_MAXIMUM = 6,    // NaN in either operand gives NaN
+  CK_MAXIMUM = 6,    // NaN in either operand gives NaN; -0 is below 0
   CK_MINIMUM = 7,
   CK_ATAN2 = 8,       // floating point only
   CK_AND = 9,         // bitwise: bool and integers
@@ -105,12 +105,14 @@ typedef enum ck_op {
   CK_GELU_TANH = 97,  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
   CK_GELU_ERF = 98,   // x/2 (1 + erf(x / sqrt 2))
   CK_SOFTPLUS = 99,   // log(1 + e^x)
+  CK_NORMAL_CDF = 100,  // the standard normal distribution's function
+  CK_NORMAL_PDF = 101,  // its density, e^(-x^2/2) / sqrt(2 pi)
 
   // In fused programs only.
   CK_SELECT = 128,           // sources: condition (bool), a, b
   CK_CAST = 129,             // from `from_dtype` to `dtype`
-  CK_MULTIPLY_ADD = 130,     // a * b + c, floating point
-  CK_NEGATIVE_MULTIPLY_ADD = 131,  // c - a * b, floating point
+  CK_MULTIPLY_ADD = 130,     // a * b + c, floating point, the product rounded
+  CK_NEGATIVE_MULTIPLY_ADD = 131,  // c - a * b
   CK_COPY = 132,
 } ck_op;
 
@@ -194,6 +196,10 @@ typedef enum ck_reduction {
 /// x is [outer, length, inner], out is [outer, inner]. Sums and products keep the dtype (integers wrap; not for bool).
 /// An empty axis gives 0, 1, false, true for sum, product, any, all, and CK_BAD_SHAPE for the others.
 int ck_reduce(ck_reduction op, ck_dtype dtype, int64_t outer, int64_t length, int64_t inner, const void *x, void *out);
+
+/// sqrt(sum x^2) over the middle axis of [outer, length, inner]; float32, float64. No square overflows or vanishes on the
+/// way; of nothing it is 0.
+int ck_norm(ck_dtype dtype, int64_t outer, int64_t length, int64_t inner, const void *x, void *out);
 
 /// Softmax (or its logarithm) over the middle axis of [outer, n, inner]; float32, float64. In place is safe.
 int ck_softmax(ck_dtype dtype, bool logarithm, int64_t outer, int64_t n, int64_t inner, const void *x, void *y);

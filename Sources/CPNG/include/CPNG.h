@@ -20,18 +20,20 @@ enum {
 typedef struct {
   uint32_t width;
   uint32_t height;
-  /// 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. Samples are 8 bits, pixels interleaved, rows without padding.
+  /// 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA.
   uint32_t channels;
-  /// width x height x channels bytes; `apus_png_free` gives them back. NULL after an error.
-  uint8_t *samples;
+  /// 8 or 16: samples are 0 to 255 or 0 to 65535.
+  uint32_t bit_depth;
 } apus_png_image;
 
-/// Decodes a whole PNG. Palettes and 1-, 2-, 4- and 16-bit samples become 8-bit samples, transparency an alpha channel.
-/// False: `message` (of APUS_PNG_MESSAGE_CAPACITY bytes) says why, and nothing is held.
-bool apus_png_decode(const uint8_t *bytes, size_t count, apus_png_image *image, char *message);
+/// Reads the header of a PNG and, unless `samples` is NULL, the image to there: `width` x `height` x `channels` samples,
+/// pixels interleaved, rows without padding. Palettes and 1-, 2- and 4-bit samples become 8-bit samples, transparency an
+/// alpha channel. Chunks that say nothing about the samples (text, profiles, unknown ones) are passed over unread.
+/// False: `message` (of APUS_PNG_MESSAGE_CAPACITY bytes) says why.
+bool apus_png_decode(const uint8_t *bytes, size_t count, apus_png_image *image, uint16_t *samples, char *message);
 
-/// Encodes `image` to newly allocated bytes, which `apus_png_free` gives back. False: `message` says why, nothing is held.
-bool apus_png_encode(const apus_png_image *image, uint8_t **bytes, size_t *count, char *message);
+/// Encodes `samples` to newly allocated bytes, which `apus_png_free` gives back. False: `message` says why, nothing is held.
+bool apus_png_encode(const apus_png_image *image, const uint16_t *samples, uint8_t **bytes, size_t *count, char *message);
 
 void apus_png_free(uint8_t *memory);
 

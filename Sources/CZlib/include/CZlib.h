@@ -11,7 +11,7 @@ enum {
   APUS_DEFLATE_MAXIMUM_RATIO = 1032,
 };
 
-/// Inflates `bytes` (one or more gzip members) into `target` until it is full or the data ends. `*produced` is the number
+/// Inflates `bytes` (one or more gzip members, zeros between and behind them left out) into `target` until it is full or the data ends. `*produced` is the number
 /// of bytes written; `*ended` says that the data ended there and was whole (lengths and check sums too).
 /// Returns NULL, or a constant text that says what is wrong.
 const char *apus_gunzip(const uint8_t *bytes, size_t count, uint8_t *target, size_t capacity, size_t *produced, bool *ended);

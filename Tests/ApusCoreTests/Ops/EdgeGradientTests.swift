@@ -25,6 +25,95 @@ import Testing
     #expect(!second.item().isNaN)
   }
 
+  @Test("powers at 0, of any exponent, to the third order", arguments: [0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 7])
+  func powersAtZero(_ exponent: Double) {
+    // b·(b − 1)·…·0^(b − k), which is 0 where a factor is.
+    let expected = (0...3).map { order in
+      let factor = (0..<order).reduce(1.0) { $0 * (exponent - Double($1)) }
+      return factor == 0 ? 0 : factor * (exponent == Double(order) ? 1 : exponent > Double(order) ? 0 : .infinity)
+    }
+    let zero = Tensor([0.0], dtype: .float64)
+    let ways: [(String, (Tensor) -> Tensor)] = [
+      ("a number", { $0 ** exponent }), ("a tensor", { $0 ** Tensor([exponent], dtype: .float64) }),
+      ("several", { stack([$0, $0 + 2], axis: 0) ** Tensor([[exponent], [3]], dtype: .float64) }),
+      ("on the tape", { $0 ** ($0 * 0 + exponent) }),
+    ]
+    for (way, power) in ways {
+      var f: (Tensor) -> Tensor = { x in power(x).flattened()[0] }
+      for order in 0...3 {
+        let value = f(zero).item()
+        // An exponent that depends on x as well has no higher derivatives where log 0 counts.
+        if way != "on the tape" || order < 2 || exponent > Double(order) {
+          #expect(value == expected[order], "\(exponent), \(way), derivative \(order)")
+        }
+        let inner = f
+        f = { x in gradient(at: x, inner).sum() }
+      }
+    }
+  }
+
+  @Test("what is not chosen at a pole has the gradient 0")
+  func poles() {
+    let functions: [(String, (Tensor) -> Tensor)] = [
+      ("log", { $0.log() }), ("log1p", { ($0 - 1).log1p() }), ("sqrt", { $0.sqrt() }), ("rsqrt", { $0.rsqrt() }),
+      ("1 / x", { 1 / $0 }), ("x / x", { $0 / $0 }), ("1 ** -1", { $0 ** -1 }), ("x ** 0.5", { $0 ** 0.5 }),
+      ("x ** -y", { $0 ** Tensor([-2.0, -1], dtype: .float64) }),
+      ("x ** (x − 1)", { $0 ** ($0 - 1) }), ("norm", { $0.unsqueezed(1).norm(1) }),
+      ("deviation", { stack([$0, $0 * 2], axis: 1).standardDeviation(1) }),
+    ]
+    for (name, f) in functions {
+      let alone = slope([2]) { f(stack([$0[0], $0[0]], axis: 0))[1] }
+      let chosen = slope([0, 2]) { x in ApusCore.select(x .!= 0, f(x), 0) }
+      #expect(chosen[0] == 0 && abs(chosen[1] - alone[0]) < 1e-12, "\(name): \(chosen)")
+    }
+    // A mean over what a mask leaves, where it leaves nothing.
+    let mask = Tensor([[0.0, 0], [1, 1]], dtype: .float64)
+    let means = gradient(at: Tensor([[1.0, 2], [3, 4]], dtype: .float64)) { x in
+      let count = mask.sum(1)
+      return ApusCore.select(count .> 0, (x * mask).sum(1) / count, 0).sum()
+    }
+    #expect(means.toArray(of: Double.self) == [0, 0, 0.5, 0.5])
+    // Where it does count, the pole is one.
+    #expect(slope([0]) { $0.log() } == [.infinity])
+    #expect(slope([0]) { $0.sqrt() } == [.infinity])
+    #expect(slope([0]) { 1 / $0 } == [-.infinity])
+  }
+
+  @Test("a factor of 0 has a second derivative all the same")
+  func idleFactors() {
+    // ∂²/∂x∂w of w·f(x) is f′(x), also at w = 0.
+    let functions: [((Tensor) -> Tensor, Double)] = [
+      ({ $0.log() }, 0.5), ({ $0.sqrt() }, 0.5 / 2.0.squareRoot()), ({ 1 / $0 }, -0.25), ({ $0 ** -1 }, -0.25),
+      ({ $0.rsqrt() }, -0.25 / 2.0.squareRoot()), ({ $0.max() }, 1), ({ $0.norm() }, 1),
+    ]
+    for (f, expected) in functions {
+      let mixed = gradient(at: Tensor([0.0], dtype: .float64)) { w in
+        gradient(at: Tensor([2.0], dtype: .float64)) { (f($0) * w).sum() }.sum()
+      }
+      #expect(abs(mixed.item() - expected) < 1e-12)
+    }
+  }
+
+  @Test("extrema that are infinite, and sums of nothing")
+  func infinities() {
+    #expect(slope([1, .infinity, 2]) { $0.max() } == [0, 1, 0])
+    #expect(slope([-.infinity, -.infinity]) { $0.max() } == [0.5, 0.5])
+    #expect(slope([1, -.infinity]) { $0.min() } == [0, 1])
+    #expect(slope([1, 2]) { $0.max() * Double.infinity } == [0, .infinity])
+    let beside = slope([.nan, 2]) { $0.max() }
+    #expect(beside[0].isNaN && beside[1].isNaN)
+    #expect(slope([-.infinity, -.infinity]) { $0.logSumExp(axis: 0) } == [0, 0])
+    #expect(slope([-.infinity, 0]) { $0.logSumExp(axis: 0) } == [0, 1])
+    let rows = Tensor([[-Double.infinity, -Double.infinity], [0, 0]], dtype: .float64)
+    let g = gradient(at: rows) { x in gradient(at: x) { $0.logSumExp(axis: 1).sum() }[1, 0] }
+    #expect(g.toArray(of: Double.self) == [0, 0, 0.25, -0.25])
+    #expect(slope([0, 0]) { $0.norm() } == [0, 0])
+    #expect(slope([0, 0]) { x in gradient(at: x) { $0.norm() }.sum() } == [0, 0])
+    #expect(Tensor.zeros([0, 3]).norm(0).toArray(of: Double.self) == [0, 0, 0])
+    #expect(Tensor([-3, 4]).norm().item() == 5)
+    #expect(Tensor([[-3.0, 4]]).norm(axes: []).toArray(of: Double.self) == [3, 4])
+  }
+
   @Test("kinks")
   func kinks() {
     #expect(slope([-1, 0, 1]) { $0.abs() } == [-1, 0, 1])

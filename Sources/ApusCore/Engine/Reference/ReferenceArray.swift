@@ -124,7 +124,9 @@ extension Shape {
   /// Strides of a dense row-major array of this shape.
   var denseStrides: [Int] {
     var result = [Int](repeating: 1, count: rank)
-    for axis in stride(from: rank - 2, through: 0, by: -1) { result[axis] = result[axis + 1] * self[axis + 1] }
+    for axis in stride(from: rank - 2, through: 0, by: -1) {
+      result[axis] = result[axis + 1].saturatingTimes(self[axis + 1])
+    }
     return result
   }
 
@@ -149,9 +151,9 @@ struct AxisView {
   let inner: Int
 
   init(_ shape: Shape, _ axis: Int) {
-    outer = shape.prefix(axis).reduce(1, *)
+    outer = Sizes.product(shape.prefix(axis))
     length = shape[axis]
-    inner = shape.dropFirst(axis + 1).reduce(1, *)
+    inner = Sizes.product(shape.dropFirst(axis + 1))
   }
 
   func position(_ outer: Int, _ step: Int, _ inner: Int) -> Int { (outer * length + step) * self.inner + inner }

@@ -20,11 +20,34 @@ enum ReferenceElementwise {
     return try map(x, real)
   }
 
-  static func sign(_ x: Double) -> Double { x > 0 ? 1 : x < 0 ? -1 : x }
+  static func sign(_ x: Double) -> Double { x > 0 ? 1 : x < 0 ? -1 : x.isNaN ? x : 0 }
 
   static func sigmoid(_ x: Double) -> Double {
     // Of the two equal forms the one whose exponential can't overflow.
     x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x))
+  }
+
+  /// x times a gate that closes faster than x falls.
+  static func gated(_ x: Double, _ gate: Double) -> Double { x == -.infinity ? -0.0 : x * gate }
+
+  /// 2√(2/π)·(x + 0.044715 x³), whose sigmoid stands for Φ(x).
+  static func tanhGELUGate(_ x: Double) -> Double { 1.5957691216057308 * (x + 0.044715 * x * x * x) }
+
+  /// Φ(x) = ½ erfc(t), t = −x/√2, less what the rounding of t makes of it.
+  static func normalCDF(_ x: Double) -> Double {
+    let root = 0.5.squareRoot()
+    let t = -x * root
+    guard t > 0, t < 40 else { return 0.5 * erfc(t) }
+    let lost = (-t).addingProduct(-x, root) + x * 4.8336466567264567e-17
+    return 0.5 * erfc(t) * (1 - lost * (t + (t * t + 4 / Double.pi).squareRoot()))
+  }
+
+  /// e^(−x²/2)/√(2π), less what the rounding of x² makes of it.
+  static func normalPDF(_ x: Double) -> Double {
+    let square = x * x
+    guard square < 1600 else { return x.isNaN ? x : 0 }
+    let lost = (-square).addingProduct(x, x)
+    return exp(-0.5 * square) * (1 - 0.5 * lost) / (2 * Double.pi).squareRoot()
   }
 
   // MARK: Two operands
@@ -51,7 +74,8 @@ enum ReferenceElementwise {
 
   static func remainder(_ a: Double, _ b: Double) -> Double {
     let rest = fmod(a, b)
-    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest
+    if rest == 0 { return copysign(rest, b) }
+    return (rest < 0) != (b < 0) ? rest + b : rest
   }
 
   /// Wraps; a negative exponent gives what truncating the fraction would: 0 unless the base is 1 or −1.
@@ -68,8 +92,15 @@ enum ReferenceElementwise {
     return result
   }
 
-  static func maximum(_ a: Double, _ b: Double) -> Double { a.isNaN ? a : b.isNaN ? b : Swift.max(a, b) }
-  static func minimum(_ a: Double, _ b: Double) -> Double { a.isNaN ? a : b.isNaN ? b : Swift.min(a, b) }
+  /// NaN wins, and −0 is below 0.
+  static func maximum(_ a: Double, _ b: Double) -> Double {
+    if a.isNaN || b.isNaN { return a.isNaN ? a : b }
+    return a == b ? (a.sign == .plus ? a : b) : Swift.max(a, b)
+  }
+  static func minimum(_ a: Double, _ b: Double) -> Double {
+    if a.isNaN || b.isNaN { return a.isNaN ? a : b }
+    return a == b ? (a.sign == .minus ? a : b) : Swift.min(a, b)
+  }
 
   static func logical(
     _ a: ReferenceArray, _ b: ReferenceArray, _ output: TensorType, _ function: (Bool, Bool) -> Bool

@@ -28,7 +28,17 @@ public final class ReferenceEngine: Engine {
       return try withEngine(self) { try custom.evaluate(inputs.map { Tensor($0) }) }.map(\.storage)
     }
     // What memory can't hold is refused before anything is read.
-    for type in outputs { _ = try Storage(type) }
+    let empty = try outputs.map { try Storage($0) }
+    for input in inputs {
+      _ = try input.plain()
+      // A view may have more elements than memory.
+      if let error = Sizes.refusal(input.shape.elementCount, ofBytes: 16, "an operand's number of elements") {
+        throw error
+      }
+    }
+    // Of what may fail, the operands are still to be looked at.
+    let isLookedAt = primitive.canFail && !inputs.allSatisfy { $0.shape.elementCount == 0 }
+    if !isLookedAt, outputs.allSatisfy({ $0.shape.elementCount == 0 }) { return empty }
     let results = try evaluate(primitive, inputs.map { ReferenceArray($0) }, outputs)
     precondition(results.count == outputs.count, "\(primitive.name) gave \(results.count) results")
     return try zip(results, outputs).map { try ReferenceArray($1, $0.elements).stored() }
@@ -64,6 +74,11 @@ public final class ReferenceEngine: Engine {
     case .erf: return [try Wise.map(x[0], Glibc.erf)]
     case .sigmoid: return [try Wise.map(x[0], Wise.sigmoid)]
     case .relu: return [try Wise.map(x[0], { Wise.maximum($0, 0) }, integer: { Swift.max($0, 0) })]
+    case .silu: return [try Wise.map(x[0]) { Wise.gated($0, Wise.sigmoid($0)) }]
+    case .gelu: return [try Wise.map(x[0]) { Wise.gated($0, Wise.normalCDF($0)) }]
+    case .tanhGELU: return [try Wise.map(x[0]) { Wise.gated($0, Wise.sigmoid(Wise.tanhGELUGate($0))) }]
+    case .normalCDF: return [try Wise.map(x[0], Wise.normalCDF)]
+    case .normalPDF: return [try Wise.map(x[0], Wise.normalPDF)]
     case .logicalNot: return [ReferenceArray(output, integers: x[0].truths.map { $0 ? 0 : 1 })]
 
     // Element-wise, two operands.
@@ -103,6 +118,7 @@ public final class ReferenceEngine: Engine {
     // Reductions.
     case .sum(let d): return [try Reduction.sum(x[0], d.axes, output)]
     case .product(let d): return [try Reduction.product(x[0], d.axes, output)]
+    case .norm(let d): return [try Reduction.norm(x[0], d.axes, output)]
     case .max(let d): return [try Reduction.extreme(x[0], d.axes, output) { x[0].isLarger($0, than: $1) }]
     case .min(let d): return [try Reduction.extreme(x[0], d.axes, output) { x[0].isSmaller($0, than: $1) }]
     case .argMax(let d): return [try Reduction.place(x[0], d.axis, output) { x[0].isLarger($0, than: $1) }]

@@ -1,3 +1,7 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 /// Batch normalisation over all axes but the second ("Batch Normalization", Ioffe and Szegedy, 2015), for the
 /// reference engine.
 enum ReferenceNormalization {
@@ -9,6 +13,16 @@ enum ReferenceNormalization {
     }
   }
 
+  /// A channel's mean and deviation, scaled by a power of two so that no square overflows or vanishes.
+  private static func statistics(_ values: [Double], _ places: [Int]) -> (mean: Double, deviation: Double) {
+    let largest = places.reduce(0) { ReferenceElementwise.maximum($0, values[$1].magnitude) }
+    let scale = ReferenceReduction.squareScale(largest)
+    let count = Double(places.count)
+    let mean = places.reduce(0) { $0 + values[$1] * scale } / count
+    let variance = places.reduce(0) { $0 + (values[$1] * scale - mean) * (values[$1] * scale - mean) } / count
+    return (mean / scale, variance.squareRoot() / scale)
+  }
+
   /// y = (x − μ) / √(σ² + ε) · scale + shift, with μ and the biased σ² of each channel.
   static func batchNorm(
     _ x: ReferenceArray, scale: ReferenceArray, shift: ReferenceArray, epsilon: Double, _ outputs: [TensorType]
@@ -18,13 +32,11 @@ enum ReferenceNormalization {
     var means: [Double] = []
     var variances: [Double] = []
     for (channel, places) in places(x.shape).enumerated() {
-      let count = Double(places.count)
-      let mean = places.reduce(0) { $0 + values[$1] } / count
-      let variance = places.reduce(0) { $0 + (values[$1] - mean) * (values[$1] - mean) } / count
-      let factor = scales[channel] / (variance + epsilon).squareRoot()
-      for i in places { y[i] = (values[i] - mean) * factor + shifts[channel] }
+      let (mean, deviation) = statistics(values, places)
+      let divisor = hypot(deviation, epsilon.squareRoot())
+      for i in places { y[i] = (values[i] - mean) / divisor * scales[channel] + shifts[channel] }
       means.append(mean)
-      variances.append(variance)
+      variances.append(deviation * deviation)
     }
     return [
       ReferenceArray(outputs[0], y), ReferenceArray(outputs[1], means), ReferenceArray(outputs[2], variances),
@@ -44,7 +56,10 @@ enum ReferenceNormalization {
     var dshift: [Double] = []
     for (channel, places) in places(x.shape).enumerated() {
       let count = Double(places.count)
-      let factor = 1 / (variances[channel] + epsilon).squareRoot()
+      // A variance that its dtype could not hold is taken once more.
+      let deviation =
+        variances[channel].isFinite ? variances[channel].squareRoot() : statistics(values, places).deviation
+      let factor = 1 / hypot(deviation, epsilon.squareRoot())
       func normalized(_ i: Int) -> Double { (values[i] - means[channel]) * factor }
       let total = places.reduce(0) { $0 + g[$1] }
       let weighted = places.reduce(0) { $0 + g[$1] * normalized($1) }

@@ -30,6 +30,29 @@ enum ReferenceReduction {
     try accumulate(x, into: groups(x.shape, axes), output, initial: 1, real: *, integer: &*)
   }
 
+  /// √Σx², scaled by a power of two to the largest so that no square overflows or vanishes.
+  static func norm(_ x: ReferenceArray, _ axes: AxisSet, _ output: TensorType) throws -> ReferenceArray {
+    let values = try x.reals()
+    let groups = Array(groups(x.shape, axes))
+    var largest = [Double](repeating: 0, count: output.shape.elementCount)
+    for (value, target) in zip(values, groups) {
+      largest[target] = ReferenceElementwise.maximum(largest[target], value.magnitude)
+    }
+    let scales = largest.map { squareScale($0) }
+    var result = [Double](repeating: 0, count: largest.count)
+    for (value, target) in zip(values, groups) {
+      let scaled = value * scales[target]
+      result[target] += scaled * scaled
+    }
+    return ReferenceArray(output, zip(result, scales).map { $0.squareRoot() / $1 })
+  }
+
+  /// A power of two that brings numbers up to `largest` where their squares are harmless.
+  static func squareScale(_ largest: Double) -> Double {
+    guard largest > 0, largest.isFinite else { return 1 }
+    return Double(sign: .plus, exponent: Swift.min(1000, -largest.exponent), significand: 1)
+  }
+
   private static func accumulate(
     _ x: ReferenceArray, into targets: some Sequence<Int>, _ output: TensorType, initial: Int64,
     real: (Double, Double) -> Double, integer: (Int64, Int64) -> Int64
@@ -93,12 +116,15 @@ enum ReferenceReduction {
       for inner in 0..<view.inner where view.length > 0 {
         let row = (0..<view.length).map { view.position(outer, $0, inner) }
         let largest = row.reduce(-Double.infinity) { ReferenceElementwise.maximum($0, values[$1]) }
-        let total = row.reduce(0) { $0 + exp(values[$1] - largest) }
+        // The first of the largest apart, so that small terms beside its 1 are not lost to the logarithm.
+        let first = row.first { values[$0] == largest }
+        let rest = row.reduce(0) { $1 == first ? $0 : $0 + exp(values[$1] - largest) }
+        let total = first == nil ? rest : 1 + rest
         for i in row {
           let shifted = values[i] - largest
           result[i] =
             logarithm
-            ? shifted - log(total) : exp(shifted) / total
+            ? shifted - (first == nil ? log(total) : log1p(rest)) : exp(shifted) / total
         }
       }
     }

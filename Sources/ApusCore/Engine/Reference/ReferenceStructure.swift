@@ -78,7 +78,7 @@ enum ReferenceStructure {
     let whole = AxisView(output.shape, axis)
     var next = 0
     var first = 0
-    for array in arrays {
+    for array in arrays where array.count > 0 {
       let part = AxisView(array.shape, axis)
       for outer in 0..<part.outer {
         for step in 0..<part.length {
@@ -108,6 +108,7 @@ enum ReferenceStructure {
   ) throws -> ReferenceArray {
     let view = AxisView(x.shape, axis)
     let steps = try checked(indices, size: view.length, axis: axis)
+    if output.shape.elementCount == 0 { return x.picking([], as: output) }
     var picked: [Int?] = []
     for outer in 0..<view.outer {
       for step in steps {
@@ -123,6 +124,7 @@ enum ReferenceStructure {
   ) throws -> ReferenceArray {
     let view = AxisView(output.shape, axis)
     let steps = try checked(indices, size: view.length, axis: axis)
+    if values.count == 0 { return try ReferenceReduction.sum(values, into: [Int](), output) }
     var targets: [Int] = []
     for outer in 0..<view.outer {
       for step in steps {

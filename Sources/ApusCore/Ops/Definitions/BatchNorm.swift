@@ -146,7 +146,7 @@ public struct BatchNormGradient: PrimitiveDefinition {
     let dx = dnormal * s.spread(p.inverse)
     let dinverse = p.scale * t + s.total(dnormal * p.centred)
     return [
-      dx, p.inverse * t, -s.total(dx), dinverse * (p.inverse * p.inverse * p.inverse) * -0.5, dg,
+      dx, p.inverse * t, -s.total(dx), dinverse * p.inverse * p.inverse * p.inverse * -0.5, dg,
     ]
   }
 
@@ -156,7 +156,7 @@ public struct BatchNormGradient: PrimitiveDefinition {
     let s = p.statistics
     let (dx, dscale, dmean) = (context.tangent(0), context.tangent(1), context.tangent(2))
     let (dvariance, dg) = (context.tangent(3), context.tangent(4))
-    let dinverse = dvariance * (p.inverse * p.inverse * p.inverse) * -0.5
+    let dinverse = dvariance * p.inverse * p.inverse * p.inverse * -0.5
     let dnormal = (dx - s.spread(dmean)) * s.spread(p.inverse) + p.centred * s.spread(dinverse)
     let dtotalG = s.total(dg)
     let dtotalGNormal = s.total(dg * p.normal + p.g * dnormal)

@@ -65,8 +65,15 @@ struct Divide: BinaryElementwise, Elementary {
   var primitive: Primitive { .divide }
   var residuals: Residuals { [.input1, .outputs] }
   func vjp(_ context: VJPContext) -> [Tensor?] {
-    let quotient = context.gradient / context.input(1)
-    return [quotient, context.needs(1) ? -(quotient * context.output(0)) : nil]
+    let (g, b) = (context.gradient, context.input(1))
+    if let known = b.uniformScalar, known.doubleValue != 0 {
+      let quotient = g / b
+      return [quotient, context.needs(1) ? -(quotient * context.output(0)) : nil]
+    }
+    // By 0, what does not count remains 0.
+    let isIdle = (b .== 0) .&& (g .== 0)
+    let quotient = g / select(isIdle, 1, b)
+    return [quotient, context.needs(1) ? -(quotient * select(isIdle, 0, context.output(0))) : nil]
   }
   func jvp(_ context: JVPContext) -> [Tensor?] {
     let b = context.inputs[1]
@@ -112,35 +119,40 @@ struct Power: BinaryElementwise, Elementary {
     let g = context.gradient
     let (a, b) = (context.input(0), context.input(1))
     return [
-      context.needs(0) ? g * Self.slope(a, b, isConstant: !context.needs(1)) : nil,
-      context.needs(1) ? g * Self.exponentSlope(a, b, context.output(0)) : nil,
+      context.needs(0) ? g * Self.slope(a, b, of: g, isConstant: !context.needs(1)) : nil,
+      context.needs(1) ? g * Self.exponentSlope(a, b, context.output(0), of: g) : nil,
     ]
   }
   func jvp(_ context: JVPContext) -> [Tensor?] {
     let (a, b) = (context.inputs[0], context.inputs[1])
     return [
       context.sum(
-        context.tangents[0].map { $0 * Self.slope(a, b, isConstant: context.tangents[1] == nil) },
-        context.tangents[1].map { $0 * Self.exponentSlope(a, b, context.output) })
+        context.tangents[0].map { $0 * Self.slope(a, b, of: $0, isConstant: context.tangents[1] == nil) },
+        context.tangents[1].map { $0 * Self.exponentSlope(a, b, context.output, of: $0) })
     ]
   }
 
-  /// b·a^(b−1), 0 where b is 0. An exponent that is one known number costs no tensor of exponents.
-  private static func slope(_ a: Tensor, _ b: Tensor, isConstant: Bool) -> Tensor {
+  /// b·a^(b−1), 0 where b is 0, for a product with `v`: finite at the pole a = 0 where v is 0. An exponent that is one
+  /// known number costs no tensor of exponents.
+  private static func slope(_ a: Tensor, _ b: Tensor, of v: Tensor, isConstant: Bool) -> Tensor {
     if isConstant, let exponent = b.uniformScalar {
       switch exponent.doubleValue {
       case 0: return Tensor.zerosLike(a)
       case 1: return Tensor.onesLike(a)
       case 2: return a * 2
+      case let p where p < 1: return a.divisor(of: v) ** (p - 1) * p
       case let p: return a ** (p - 1) * p
       }
     }
-    return select(b .== 0, 0, b * a.power(b - 1))
+    let isIdle = (a .== 0) .&& ((b .== 0) .|| (v .== 0))
+    return b * select(isIdle, 1, a).power(b - 1)
   }
 
-  /// aᵇ·log a, 0 where a is 0 and b is not negative. The logarithm never sees that 0, so that no NaN comes of 0·∞.
-  private static func exponentSlope(_ a: Tensor, _ b: Tensor, _ y: Tensor) -> Tensor {
-    let vanishes = (a .== 0) .&& (b .>= 0)
+  /// aᵇ·log a, 0 where a is 0 and b is not negative, and where a is ∞ and b is; for a product with `v`. The logarithm
+  /// never sees those, so that no NaN comes of 0·∞.
+  private static func exponentSlope(_ a: Tensor, _ b: Tensor, _ y: Tensor, of v: Tensor) -> Tensor {
+    let vanishes =
+      ((a .== 0) .&& ((b .>= 0) .|| (v .== 0))) .|| ((a .== Double.infinity) .&& (b .< 0))
     return select(vanishes, 0, y * select(vanishes, 1, a).log())
   }
 

@@ -71,7 +71,7 @@ extension ConvolutionFamily {
     guard let size = context.size.value else {
       throw ApusError(.shape, "a batch of weights must have a known size; \(context.size) is symbolic")
     }
-    return groups * size
+    return groups.saturatingTimes(size)
   }
 
   /// Runs a batch rule that may fail; the error names the primitive.

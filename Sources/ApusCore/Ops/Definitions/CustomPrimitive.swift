@@ -80,6 +80,7 @@ public struct CustomPrimitive: Elementary {
   }
 
   public func infer(_ operands: [TensorType]) throws -> [TensorType] { try body.infer(operands) }
+  public var canFail: Bool { true }
   public var residuals: Residuals { [.inputs, .outputs, .types] }
   public func vjp(_ context: VJPContext) -> [Tensor?] {
     switch body.derivative {
@@ -97,6 +98,9 @@ public struct CustomPrimitive: Elementary {
     if let rule = body.batch { return rule(context) }
     guard let size = context.size.value, size > 0 else {
       let error = ApusError(.shape, "without a rule (batch:) it maps only over a known size ≥ 1, not \(context.size)")
+      return Dispatch.fail(error, .custom(self), context.inputs)
+    }
+    if let error = Sizes.refusal(size, ofBytes: 512, "the number of calls") {
       return Dispatch.fail(error, .custom(self), context.inputs)
     }
     let members = (0..<size).map { i in

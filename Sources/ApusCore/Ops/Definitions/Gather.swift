@@ -8,6 +8,7 @@ public struct Gather: Elementary {
   public init(axis: Int) { self.axis = axis }
 
   public var name: String { "gather" }
+  public var canFail: Bool { true }
   public var residuals: Residuals { [.input1, .types] }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 2)
@@ -67,13 +68,14 @@ public struct ScatterAdd: Elementary {
   }
 
   public var name: String { "scatterAdd" }
+  public var canFail: Bool { true }
   public var residuals: Residuals { .input1 }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 2)
     let (updates, indices) = (operands[0], operands[1])
     try Rules.numeric(updates)
     try Rules.index(indices)
-    guard axis >= 0, axis + indices.rank <= updates.rank else {
+    guard axis >= 0, axis <= updates.rank - indices.rank else {
       throw ApusError(
         .shape, "indices of rank \(indices.rank) at axis \(axis) do not fit into updates of rank \(updates.rank)")
     }

@@ -8,6 +8,7 @@ public struct GatherAlong: Elementary {
   public init(axis: Int) { self.axis = axis }
 
   public var name: String { "gatherAlong" }
+  public var canFail: Bool { true }
   public var residuals: Residuals { [.input1, .types] }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 2)
@@ -56,6 +57,7 @@ public struct ScatterAddAlong: Elementary {
   }
 
   public var name: String { "scatterAddAlong" }
+  public var canFail: Bool { true }
   public var residuals: Residuals { .input1 }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 2)

@@ -39,7 +39,7 @@ extension MaxPoolFamily {
 
   /// [N, C, kernel elements, OH, OW]: whether an element is its window's first largest.
   func chosen(_ x: Tensor) throws -> Tensor {
-    let unfolded = try window.unfolded(x, border: .double(-.infinity))
+    let unfolded = try window.unfolded(x, border: Scalar.double(-.infinity).saturated(x.dtype))
     let best = unfolded.argMax(axis: 2, keepDims: true)
     let places = Dispatch.one(.iota(Iota(type: TensorType(.int64, unfolded.shape), axis: 2)))
     return places .== best.broadcast(to: unfolded.shape)
@@ -89,7 +89,9 @@ public struct MaxPool: MaxPoolFamily {
   public func vjp(_ context: VJPContext) -> [Tensor?] { [scatter(context.input(0), context.gradient)] }
   public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { gather(context.inputs[0], $0) }] }
   public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    guard let unfolded = try? window.unfolded(operands[0], border: .double(-.infinity)) else { return nil }
+    guard
+      let unfolded = try? window.unfolded(operands[0], border: Scalar.double(-.infinity).saturated(operands[0].dtype))
+    else { return nil }
     return [unfolded.max(axes: [2], keepDims: false)]
   }
   public static var samples: [Sample] { geometries().map { Sample(.maxPool($0), [.real($1)]) } }

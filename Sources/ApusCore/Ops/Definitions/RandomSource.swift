@@ -26,6 +26,9 @@ extension RandomSource {
       let error = ApusError(.shape, "a batch of random states must have a known size ≥ 1, not \(context.size)")
       return Dispatch.fail(error, primitive, context.inputs)
     }
+    if let error = Sizes.refusal(size, ofBytes: 512, "the number of random states") {
+      return Dispatch.fail(error, primitive, context.inputs)
+    }
     let draws = (0..<size).map { i in
       let state = context.inputs[0].sliced(axis: 0, Dim(i), Dim(i + 1)).reshape([2])
       return Dispatch.run(primitive, [state])

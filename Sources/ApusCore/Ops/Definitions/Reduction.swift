@@ -109,7 +109,8 @@ public struct Product: Reduction, Elementary {
 
   /// Along the last axis, by halving: neighbours are multiplied, the pairs' own others found, and spread back.
   private static func exclusive(_ x: Tensor, _ count: Int) -> Tensor {
-    if count <= 1 { return Tensor.onesLike(x) }
+    // Without elements, `count` may be any size.
+    if count <= 1 || x.shape.contains(0) { return Tensor.onesLike(x) }
     let axis = x.rank - 1
     let even = count % 2 == 0 ? x : concatenate([x, Tensor.onesLike(x.sliced(axis: axis, 0, 1))], axis: axis)
     let half = (count + 1) / 2
@@ -137,6 +138,53 @@ public struct Product: Reduction, Elementary {
   }
 }
 
+/// √Σx² along `axes`, of float32 or float64: no square overflows or vanishes on the way. Of no elements: 0. The gradient
+/// at 0 is 0.
+public struct Norm: Reduction, Elementary {
+  /// The axes that are combined; none: |x| of each element.
+  public var axes: AxisSet
+  /// Whether what is reduced stays with size 1.
+  public var keepDims: Bool
+
+  /// Along a set of axes, each in 0..<rank.
+  public init(axes: AxisSet, keepDims: Bool) {
+    self.axes = axes
+    self.keepDims = keepDims
+  }
+
+  public var name: String { "norm" }
+  /// The case that holds it.
+  public var primitive: Primitive { .norm(self) }
+  /// No elements have a result.
+  public static var hasIdentity: Bool { true }
+  public var residuals: Residuals { [.input0, .outputs] }
+  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+    try Rules.count(operands, 1)
+    try Rules.floating(operands[0])
+    try Rules.axes(axes, operands[0])
+    return [operands[0].with(shape: operands[0].shape.reduced(axes, keepDims: keepDims))]
+  }
+  public func vjp(_ context: VJPContext) -> [Tensor?] {
+    let (x, y) = (context.input(0), context.output(0))
+    let isZero = y .== 0
+    // x/y first: it is at most 1.
+    let direction = x / stretched(select(isZero, 1, y), x.shape)
+    return [direction * stretched(select(isZero, 0, context.gradient), x.shape)]
+  }
+  public func jvp(_ context: JVPContext) -> [Tensor?] {
+    guard let tangent = context.tangents[0] else { return [nil] }
+    let (x, y) = (context.inputs[0], context.output)
+    let isZero = y .== 0
+    let direction = x / stretched(select(isZero, 1, y), x.shape)
+    return [select(isZero, 0, (tangent * direction).sum(axes: axes.axes, keepDims: keepDims))]
+  }
+  public static var samples: [Sample] {
+    samples().filter { $0.operands.allSatisfy { if case .real = $0 { true } else { false } } } + [
+      Sample(.norm(Norm(axes: [1], keepDims: false)), [.values([0, 0, 0, 3e200, 4e200, 0], [2, 3])], smooth: false)
+    ]
+  }
+}
+
 /// The largest or smallest element; NaN wins. Equal ones share the gradient evenly.
 public protocol ExtremumReduction: Reduction, Elementary {}
 extension ExtremumReduction {
@@ -144,16 +192,21 @@ extension ExtremumReduction {
   public static var hasIdentity: Bool { false }
   public var residuals: Residuals { [.input0, .outputs] }
   public func vjp(_ context: VJPContext) -> [Tensor?] {
-    [stretched(context.gradient, context.input(0).shape) * shares(context.input(0), context.output(0))]
+    let (x, g) = (context.input(0), context.gradient)
+    let (chosen, count) = choice(x, context.output(0))
+    // Chosen, not multiplied by 0 and 1. Beside NaN nothing is chosen: 0/0 then.
+    return [select(chosen, stretched(g / count, x.shape), stretched((count - count) / count, x.shape))]
   }
   public func jvp(_ context: JVPContext) -> [Tensor?] {
     guard let tangent = context.tangents[0] else { return [nil] }
-    return [(tangent * shares(context.inputs[0], context.output)).sum(axes: axes.axes, keepDims: keepDims)]
+    let (chosen, count) = choice(context.inputs[0], context.output)
+    return [select(chosen, tangent, 0).sum(axes: axes.axes, keepDims: keepDims) / count]
   }
 
-  private func shares(_ x: Tensor, _ y: Tensor) -> Tensor {
-    let chosen = (x .== stretched(y, x.shape)).cast(to: x.dtype)
-    return chosen / stretched(chosen.sum(axes: axes.axes, keepDims: keepDims), x.shape)
+  /// Which elements are the extremum, and how many.
+  private func choice(_ x: Tensor, _ y: Tensor) -> (Tensor, count: Tensor) {
+    let chosen = x .== stretched(y, x.shape)
+    return (chosen, chosen.cast(to: x.dtype).sum(axes: axes.axes, keepDims: keepDims))
   }
 
   static func extremumSamples() -> [Sample] {

@@ -33,7 +33,12 @@ public struct Slice: Elementary {
         throw ApusError(.argument, "\(start)..<\(stop) is not within axis \(i), which has \(size) elements")
       }
       try Rules.addressable(Dim(step), "the step along axis \(i)")
-      result.setDim(i, step == 1 ? stop - start : (stop - start + (step - 1)) / step)
+      let length = stop - start
+      // Of a known length without a sum, which could be too large.
+      result.setDim(
+        i,
+        step == 1
+          ? length : length.value.map { Dim($0 == 0 ? 0 : ($0 - 1) / step + 1) } ?? (length + (step - 1)) / step)
     }
     return [operands[0].with(shape: result)]
   }
@@ -155,7 +160,7 @@ public struct Pad: Elementary {
   public var low: Shape
   /// How many elements come after, an axis each.
   public var high: Shape
-  /// What the new elements hold, converted to the operand's dtype.
+  /// What the new elements hold, rounded to the operand's dtype; one beyond its range is an error (argument).
   public var value: Scalar
 
   /// One number before and after for each axis.
@@ -173,6 +178,7 @@ public struct Pad: Elementary {
     guard low.rank == shape.rank, high.rank == shape.rank else {
       throw ApusError(.argument, "needs a pair of paddings for each of the operand's \(shape.rank) axes")
     }
+    try value.checkFits(operands[0].dtype)
     for i in 0..<shape.rank {
       try Rules.addressable(low.dim(i), "the padding before axis \(i)")
       try Rules.addressable(high.dim(i), "the padding after axis \(i)")

@@ -66,8 +66,10 @@ public struct LogSoftmax: SoftmaxFamily {
   /// The case that holds it.
   public var primitive: Primitive { .logSoftmax(self) }
   public func vjp(_ context: VJPContext) -> [Tensor?] {
-    let g = context.gradient
-    return [g - context.output(0).exp() * total(g)]
+    let (g, y) = (context.gradient, context.output(0))
+    let sum = total(g)
+    // Where p is nearly 1, 1 − p from its logarithm: g − p·Σg as (g − Σg) + (1 − p)·Σg.
+    return [select(y .> -0.5, (g - sum) - y.expm1() * sum, g - y.exp() * sum)]
   }
   public func jvp(_ context: JVPContext) -> [Tensor?] {
     [context.tangents[0].map { $0 - total(context.output.exp() * $0) }]

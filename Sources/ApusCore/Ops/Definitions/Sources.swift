@@ -39,7 +39,7 @@ extension Source {
   public static var notDifferentiableBecause: String { "it has no operand" }
 }
 
-/// Every element is `value`, converted to the type's dtype. No operand.
+/// Every element is `value`, rounded to the type's dtype; one beyond its range is an error (argument). No operand.
 public struct Full: Source {
   /// What the elements are.
   public var value: Scalar
@@ -55,6 +55,7 @@ public struct Full: Source {
   public var name: String { "full" }
   public func infer(_ operands: [TensorType]) throws -> [TensorType] {
     try Rules.count(operands, 0)
+    try value.checkFits(type.dtype)
     if type.shape.isStatic { _ = try type.byteCount() }
     return [type]
   }
@@ -70,7 +71,7 @@ public struct Full: Source {
   }
 }
 
-/// 0, 1, 2 … along an axis, the same along the others. No operand.
+/// 0, 1, 2 … along an axis, the same along the others; an integer dtype must hold the last. No operand.
 public struct Iota: Source {
   /// The result's type: an arithmetic dtype other than bool, rank ≥ 1.
   public var type: TensorType
@@ -88,6 +89,7 @@ public struct Iota: Source {
     try Rules.count(operands, 0)
     try Rules.numeric(type)
     try Rules.axis(axis, type)
+    if let size = type.shape.dim(axis).value { try Scalar.int(Int64(Swift.max(size, 1) - 1)).checkFits(type.dtype) }
     if type.shape.isStatic { _ = try type.byteCount() }
     return [type]
   }

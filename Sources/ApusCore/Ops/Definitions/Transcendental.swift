@@ -1,3 +1,16 @@
+extension Tensor {
+  /// This to divide `v` by: 1 where both are 0. What does not count at a pole remains 0 instead of 0/0.
+  func divisor(of v: Tensor) -> Tensor { select((self .== 0) .&& (v .== 0), 1, self) }
+
+  /// This value with the derivatives of `path`: the same function in a form whose derivatives keep their digits where its
+  /// value does not. Costs nothing where no higher order is asked for.
+  func differentiated(as path: () -> Tensor) -> Tensor {
+    guard ExecutionContext.recordsGradients else { return self }
+    let path = path()
+    return detached() + (path - path.detached())
+  }
+}
+
 struct Exp: DiagonalDerivative, Elementary {
   var name: String { "exp" }
   var primitive: Primitive { .exp }
@@ -10,8 +23,9 @@ struct Exp: DiagonalDerivative, Elementary {
 struct Expm1: DiagonalDerivative, Elementary {
   var name: String { "expm1" }
   var primitive: Primitive { .expm1 }
-  var residuals: Residuals { .outputs }
-  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v * (y() + 1) }
+  // Not y + 1, which is nothing where y is nearly −1.
+  var residuals: Residuals { .input0 }
+  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v * x().exp() }
   static var samples: [Sample] { samples(.expm1) }
 }
 
@@ -19,7 +33,7 @@ struct Log: DiagonalDerivative, Elementary {
   var name: String { "log" }
   var primitive: Primitive { .log }
   var residuals: Residuals { .input0 }
-  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v / x() }
+  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v / x().divisor(of: v) }
   static var samples: [Sample] { samples(.log, 0.2...3) }
 }
 
@@ -28,7 +42,7 @@ struct Log1p: DiagonalDerivative, Elementary {
   var name: String { "log1p" }
   var primitive: Primitive { .log1p }
   var residuals: Residuals { .input0 }
-  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v / (x() + 1) }
+  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v / (x() + 1).divisor(of: v) }
   static var samples: [Sample] { samples(.log1p, -0.8...3) }
 }
 
@@ -36,7 +50,7 @@ struct Sqrt: DiagonalDerivative, Elementary {
   var name: String { "sqrt" }
   var primitive: Primitive { .sqrt }
   var residuals: Residuals { .outputs }
-  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v / (y() * 2) }
+  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v / (y() * 2).divisor(of: v) }
   static var samples: [Sample] { samples(.sqrt, 0.2...3) }
 }
 
@@ -47,7 +61,9 @@ struct Rsqrt: DiagonalDerivative {
   var residuals: Residuals { .outputs }
   func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor {
     let y = y()
-    return v * (y * y * y * -0.5)
+    // y³ would overflow and vanish before the product does.
+    let finite = select((y .== Double.infinity) .&& (v .== 0), 0, y)
+    return v * finite * (finite * finite * -0.5)
   }
   func decomposition(_ operands: [Tensor]) -> [Tensor]? { [1 / operands[0].sqrt()] }
   static var samples: [Sample] { samples(.rsqrt, 0.2...3) }
@@ -72,10 +88,12 @@ struct Cos: DiagonalDerivative, Elementary {
 struct Tanh: DiagonalDerivative, Elementary {
   var name: String { "tanh" }
   var primitive: Primitive { .tanh }
-  var residuals: Residuals { .outputs }
+  var residuals: Residuals { [.input0, .outputs] }
+  /// 1 − y², as 4·σ(2x)·σ(−2x): exact where y is nearly ±1.
   func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor {
-    let y = y()
-    return v * (1 - y * y)
+    let twice = x() * 2
+    let slope = (twice.sigmoid() * (-twice).sigmoid() * 4).differentiated { 1 - y() * y() }
+    return v * slope
   }
   static var samples: [Sample] { samples(.tanh) }
 }
@@ -86,8 +104,8 @@ struct Erf: DiagonalDerivative, Elementary {
   var primitive: Primitive { .erf }
   var residuals: Residuals { .input0 }
   func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor {
-    let x = x()
-    return v * ((-(x * x)).exp() * 1.1283791670955126)  // 2/√π
+    // φ(√2·x) is e^(−x²)/√(2π).
+    v * (Dispatch.unary(.normalPDF, x() * 1.4142135623730951) * 2.8284271247461903)
   }
   static var samples: [Sample] { samples(.erf) }
 }
@@ -96,10 +114,14 @@ struct Erf: DiagonalDerivative, Elementary {
 struct Sigmoid: DiagonalDerivative {
   var name: String { "sigmoid" }
   var primitive: Primitive { .sigmoid }
-  var residuals: Residuals { .outputs }
+  var residuals: Residuals { [.input0, .outputs] }
+  /// y·(1 − y), where 1 − y is σ(−x), which it does not show where y is nearly 1.
   func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor {
-    let y = y()
-    return v * (y * (1 - y))
+    let slope = (y() * (-x()).sigmoid()).differentiated {
+      let t = (x() * 0.5).tanh()
+      return (1 - t * t) * 0.25
+    }
+    return v * slope
   }
   func decomposition(_ operands: [Tensor]) -> [Tensor]? { [1 / ((-operands[0]).exp() + 1)] }
   static var samples: [Sample] { samples(.sigmoid) }

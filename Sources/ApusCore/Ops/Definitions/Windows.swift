@@ -83,11 +83,10 @@ struct Window {
   private static func positions(
     _ size: Dim, _ padding: Int, _ extent: Int, _ stride: Int, _ what: String
   ) throws -> Dim {
-    if let size = size.value, size + padding < extent {
+    if let room = size.value?.saturatingPlus(padding), room < extent {
       throw ApusError(
         .shape,
-        "a window of \(what) \(extent) does not fit into \(size + padding) (with padding); \(what) ≥ \(extent - padding) would"
-      )
+        "a window of \(what) \(extent) does not fit into \(room) (with padding); \(what) ≥ \(extent - padding) would")
     }
     let room = size + (padding - extent)
     return (stride == 1 ? room : room / stride) + 1
@@ -101,14 +100,16 @@ struct Window {
     ) throws {
       let extent = dilation * (kernel - 1)
       var fits = low <= extent && high <= extent
-      // Without dilation a window has no gaps that the image could hide in.
-      if fits, dilation > 1, let size = size.value, let count = out.value {
-        func touches(_ start: Int) -> Bool {
-          // The first element that is not before the image.
-          let first = start >= 0 ? start : start + (-start + dilation - 1) / dilation * dilation
-          return first < size && first <= start + extent
-        }
-        fits = (0..<count).allSatisfy { touches($0 * stride - low) }
+      // Without dilation a window has no gaps that the image could hide in, nor can an image as large as the gaps. Windows
+      // that begin in the image have an element there; the others' first one that is not before it must be in it.
+      if fits, dilation > 1, let size = size.value, size < dilation, let count = out.value {
+        let before = Swift.min(count, (low + stride - 1) / stride)
+        fits =
+          size > 0
+          && (0..<before).allSatisfy { i in
+            let distance = (low - i * stride) % dilation
+            return distance == 0 || dilation - distance < size
+          }
       }
       guard fits else {
         throw ApusError(

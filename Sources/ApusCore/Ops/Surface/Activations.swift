@@ -7,21 +7,17 @@ public enum GELUApproximation: Sendable {
 }
 
 extension Tensor {
-  /// Gaussian error linear unit: x·Φ(x) = x/2·(1 + erf(x/√2)); with `.tanh`,
+  /// Gaussian error linear unit: x·Φ(x) = x/2·erfc(−x/√2); with `.tanh`,
   /// x/2·(1 + tanh(√(2/π)·(x + 0.044715 x³))). Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415
   public func gelu(approximation: GELUApproximation = .none) -> Tensor {
-    let x = asReal()
     switch approximation {
-    case .none: return x * 0.5 * ((x * 0.7071067811865476).erf() + 1)  // 1/√2
-    case .tanh: return x * 0.5 * ((0.7978845608028654 * (x + 0.044715 * (x * x * x))).tanh() + 1)  // √(2/π)
+    case .none: Dispatch.unary(.gelu, asReal())
+    case .tanh: Dispatch.unary(.tanhGELU, asReal())
     }
   }
 
   /// x·sigmoid(x), also known as swish.
-  public func silu() -> Tensor {
-    let x = asReal()
-    return x * x.sigmoid()
-  }
+  public func silu() -> Tensor { Dispatch.unary(.silu, asReal()) }
 
   /// log(1 + eˣ), without overflow.
   public func softplus() -> Tensor {

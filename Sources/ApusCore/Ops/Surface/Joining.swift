@@ -89,18 +89,26 @@ extension Tensor {
   /// Tensor([1, 2, 3, 4, 5]).split(sizes: [2, 3])      // [1, 2] and [3, 4, 5]
   /// ```
   public func split(sizes: [Int], axis: Int = 0) -> [Tensor] {
-    var start = 0
-    return sizes.map { size in
-      defer { start &+= Swift.max(size, 0) }
-      return Tensor.attempt("split", self) {
-        let i = try normalized(axis)
-        guard sizes.allSatisfy({ (0...Rules.largestSize).contains($0) }),
-          shape.dim(i) == Dim(Swift.max(sizes.reduce(0, &+), 0))
-        else {
-          throw ApusError(.argument, "sizes \(sizes) do not add up to axis \(axis)'s \(shape.dim(i))")
-        }
+    splitting(sizes.count) {
+      let i = try normalized(axis)
+      guard sizes.allSatisfy({ $0 >= 0 }), shape.dim(i).value.map({ $0 == Sizes.sum(sizes) }) ?? false else {
+        throw ApusError(.argument, "sizes \(sizes) do not add up to axis \(axis)'s \(shape.dim(i))")
+      }
+      var start = 0
+      return sizes.map { size in
+        defer { start += size }
         return sliced(axis: i, Dim(start), Dim(start + size))
       }
+    }
+  }
+
+  /// - Parameter count: how many parts there would be; no more than that come back when it fails, and at least one.
+  private func splitting(_ count: Int, _ body: () throws -> [Tensor]) -> [Tensor] {
+    do {
+      return try body()
+    } catch {
+      let failed = Dispatch.fail((error as? ApusError)?.at("split", [type]) ?? error, type: type)
+      return Array(repeating: failed, count: Swift.min(Swift.max(count, 1), 1 << 16))
     }
   }
 
@@ -110,22 +118,16 @@ extension Tensor {
   /// let (q, k, v) = { ($0[0], $0[1], $0[2]) }(x.split(into: 3, axis: -1))
   /// ```
   public func split(into count: Int, axis: Int = 0) -> [Tensor] {
-    guard count > 0 else {
-      return [
-        Dispatch.fail(
-          ApusError(.argument, "can't be cut into \(count) parts", operation: "split", operands: [type]), type: type)
-      ]
-    }
-    return (0..<count).map { k in
-      Tensor.attempt("split", self) {
-        let i = try normalized(axis)
-        let size = shape.dim(i)
-        if let size = size.value, size % count != 0 {
-          throw ApusError(.argument, "axis \(axis) of \(size) elements does not divide into \(count) parts")
-        }
-        let part = size / count
-        return sliced(axis: i, part * k, part * (k + 1))
+    splitting(count) {
+      guard count > 0 else { throw ApusError(.argument, "can't be cut into \(count) parts") }
+      let i = try normalized(axis)
+      let size = shape.dim(i)
+      if let size = size.value, size % count != 0 {
+        throw ApusError(.argument, "axis \(axis) of \(size) elements does not divide into \(count) parts")
       }
+      if let error = Sizes.refusal(count, ofBytes: 512, "the number of parts") { throw error }
+      let part = size / count
+      return (0..<count).map { sliced(axis: i, part * $0, part * ($0 + 1)) }
     }
   }
 }

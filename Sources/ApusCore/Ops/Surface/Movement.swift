@@ -144,7 +144,7 @@ extension Tensor {
   /// ```
   /// - Parameters:
   ///   - amounts: for each axis how many elements come before and after; not negative.
-  ///   - value: what the new elements hold.
+  ///   - value: what the new elements hold; one that the dtype can't: error (argument).
   public func padded<S: TensorScalar>(_ amounts: [(Int, Int)], value: S) -> Tensor {
     Tensor.attempt("padded", self) {
       guard amounts.count == rank, amounts.allSatisfy({ $0.0 >= 0 && $0.1 >= 0 }) else {

@@ -33,8 +33,8 @@ extension Tensor {
     Tensor.attempt("floorDivide", self) { floorDivide(try Promotion.weak(other.scalar, beside: dtype, .divide)) }
   }
 
-  /// The values held within bounds; a bound that is left out does not bind, and one beyond an integer dtype's range is
-  /// that range's end. NaN stays NaN, and on a bound the whole gradient passes.
+  /// The values held within bounds; a bound that is left out does not bind, and one beyond the dtype's range is that
+  /// range's end. NaN stays NaN, and on a bound the whole gradient passes.
   ///
   /// ```swift
   /// Tensor([-2, 0, 7]).clamped(min: 0, max: 5)      // [0, 0, 5]
@@ -121,5 +121,5 @@ public func select<S: TensorScalar>(_ condition: Tensor, _ a: Tensor, _ b: S) ->
 }
 /// One of two numbers; the result has the condition's shape and the numbers' default dtype.
 public func select<S: TensorScalar>(_ condition: Tensor, _ a: S, _ b: S) -> Tensor {
-  select(condition, Tensor.scalar(a.scalar, dtype: S.defaultDType), Tensor.scalar(b.scalar, dtype: S.defaultDType))
+  select(condition, Tensor(a), Tensor(b))
 }

@@ -40,7 +40,8 @@ public func manualSeed(_ seed: UInt64) { Generator.default.seed(seed) }
 
 /// Random tensors. The same seed gives the same numbers on every engine.
 extension Tensor {
-  /// Uniform in [low, high). Where the bounds are large against their distance, rounding may give `high` itself.
+  /// Uniform in [low, high). Where the bounds are large against their distance, rounding may give `high` itself. Bounds
+  /// that are not finite, that the dtype can't hold or that are the wrong way round: error (argument).
   ///
   /// - Parameters:
   ///   - shape: of the result.
@@ -51,11 +52,23 @@ extension Tensor {
   public static func uniform(
     _ shape: Shape, low: Double = 0, high: Double = 1, dtype: DType = .float32, generator: Generator = .default
   ) -> Tensor {
-    let unit = generator.draw(.randomUniform(RandomUniform(type: TensorType(dtype, shape))))
-    return low == 0 && high == 1 ? unit : unit * (high - low) + low
+    Tensor.attempt("uniform") {
+      guard low <= high, low.isFinite, high.isFinite else {
+        throw ApusError(
+          .argument, "[\(low), \(high)) is no range to draw from: its ends are finite, the lower one first")
+      }
+      for bound in [low, high] { try Scalar.double(bound).checkFits(dtype) }
+      let unit = generator.draw(.randomUniform(RandomUniform(type: TensorType(dtype, shape))))
+      if low == 0, high == 1 { return unit }
+      let width = high - low
+      if width.isFinite, Scalar.double(width).fits(dtype) { return unit * width + low }
+      // Their distance is more than the dtype holds, but no number between them.
+      return unit * high + (1 - unit) * low
+    }
   }
 
-  /// Normal with a mean and a standard deviation.
+  /// Normal with a mean and a standard deviation. Those whose draws the dtype can't hold, and a negative deviation: error
+  /// (argument).
   ///
   /// - Parameters:
   ///   - shape: of the result.
@@ -67,8 +80,21 @@ extension Tensor {
     _ shape: Shape, mean: Double = 0, standardDeviation: Double = 1, dtype: DType = .float32,
     generator: Generator = .default
   ) -> Tensor {
-    let unit = generator.draw(.randomNormal(RandomNormal(type: TensorType(dtype, shape))))
-    return mean == 0 && standardDeviation == 1 ? unit : unit * standardDeviation + mean
+    Tensor.attempt("normal") {
+      // Box and Muller's transform of uniform numbers that are at least 2⁻²⁴ or 2⁻⁵³ goes no further.
+      let reach = mean.magnitude + standardDeviation * (dtype == .float64 ? 8.6 : 5.8)
+      guard standardDeviation >= 0 else {
+        throw ApusError(.argument, "a standard deviation is not negative, and \(standardDeviation) is none")
+      }
+      guard reach.isFinite, Scalar.double(reach).fits(dtype) else {
+        throw ApusError(
+          .argument,
+          "draws with mean \(mean) and standard deviation \(standardDeviation) would leave \(dtype): ±\(dtype.largest) fit"
+        )
+      }
+      let unit = generator.draw(.randomNormal(RandomNormal(type: TensorType(dtype, shape))))
+      return mean == 0 && standardDeviation == 1 ? unit : unit * standardDeviation + mean
+    }
   }
 
   /// 1 with a probability, 0 otherwise.
@@ -89,13 +115,22 @@ extension Tensor {
     return (uniform(shape, generator: generator) .< probability).cast(to: dtype)
   }
 
-  /// Whole numbers from a range, each equally likely (to within 2⁻⁵³ of the range's length).
+  /// Whole numbers from a range, each equally likely (to within 2⁻⁵³ of the range's length). A range without numbers, and
+  /// one with numbers that the dtype does not tell apart: error (argument).
   public static func randomIntegers(
     _ shape: Shape, in range: Range<Int>, dtype: DType = .int64, generator: Generator = .default
   ) -> Tensor {
     let (count, overflow) = range.upperBound.subtractingReportingOverflow(range.lowerBound)
     guard count > 0, !overflow else {
       let error = ApusError(.argument, "there is no number in \(range), or more than 2^63", operation: "randomIntegers")
+      return Dispatch.fail(error, type: TensorType(dtype, shape))
+    }
+    let held = dtype.wholeNumbers
+    guard held.contains(Int64(range.lowerBound)), held.contains(Int64(range.upperBound - 1)) else {
+      let error = ApusError(
+        .argument,
+        "\(range) is more than \(dtype) holds: \(held.lowerBound) to \(held.upperBound) fit, each a number of its own",
+        operation: "randomIntegers")
       return Dispatch.fail(error, type: TensorType(dtype, shape))
     }
     let unit = uniform(shape, dtype: .float64, generator: generator)

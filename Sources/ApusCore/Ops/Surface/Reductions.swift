@@ -77,26 +77,32 @@ extension Tensor {
     Tensor.attempt("variance", self) {
       let (x, set) = (asReal(), try normalized(axes))
       let centred = x - x.mean(axes: axes, keepDims: true)
-      let total = (centred * centred).sum(axes: axes, keepDims: keepDims)
       if set.axes.allSatisfy({ x.shape.dim($0).isKnown }) {
-        let count = set.axes.reduce(1.0) { $0 * Double(x.shape[$1]) }
-        return total / Swift.max(count - Double(correction), 0)
+        let count = set.axes.reduce(1.0) { $0 * Double(x.shape[$1]) } - Double(correction)
+        // Divided before they are added, the squares overflow only where the variance does.
+        if count > 0 { return (centred * (centred / count)).sum(axes: axes, keepDims: keepDims) }
+        return (centred * centred).sum(axes: axes, keepDims: keepDims) / 0.0
       }
+      let total = (centred * centred).sum(axes: axes, keepDims: keepDims)
       let count = set.axes.reduce(Tensor.scalar(.int(1), dtype: .int64)) { $0 * Tensor.size(of: x, axis: $1) }
       return total / maximum(count - correction, 0).cast(to: x.dtype)
     }
   }
 
-  /// √variance, with the same correction.
+  /// √variance, with the same correction; it has a value where the variance itself overflows. Equal elements get the
+  /// gradient 0.
   public func standardDeviation(_ axes: Int..., correction: Int = 1, keepDims: Bool = false) -> Tensor {
     standardDeviation(axes: all(axes), correction: correction, keepDims: keepDims)
   }
   /// √variance over a list of axes.
   public func standardDeviation(axes: [Int], correction: Int = 1, keepDims: Bool = false) -> Tensor {
-    let variance = variance(axes: axes, correction: correction, keepDims: keepDims)
-    // The root's slope at 0 is infinite, and the variance's is 0: equal elements get the gradient 0.
-    let isConstant = variance .== 0
-    return select(isConstant, 0, select(isConstant, 1, variance).sqrt())
+    Tensor.attempt("standardDeviation", self) {
+      let (x, set) = (asReal(), try normalized(axes))
+      let (small, factor) = x.withRoom(axes: set.axes)
+      let centred = small - small.mean(axes: axes, keepDims: true)
+      let norm = centred.norm(axes: axes, keepDims: keepDims)
+      return norm.dividedByRootOfCount(of: x, axes: set.axes, correction: correction) * (1 / factor)
+    }
   }
 
   /// Whether some element is not 0, as bool; false for none. NaN is not 0.
@@ -117,17 +123,31 @@ extension Tensor {
     (.!self).sum(axes: axes, keepDims: keepDims) .== 0
   }
 
-  /// log Σ exp(x) along an axis, without overflow; integers and bool count as float32. An axis without elements: error
-  /// (shape).
+  /// log Σ exp(x) along an axis, without overflow, and exact where the largest element is near 0 and far above the
+  /// others; integers and bool count as float32. The gradient is the softmax; where every element is −∞ it is 0. An axis
+  /// without elements: error (shape).
   public func logSumExp(axis: Int, keepDims: Bool = false) -> Tensor {
     Tensor.attempt("logSumExp", self) {
-      let (x, set) = (asReal(), AxisSet([try normalized(axis)]))
-      let largest = withoutGradients { x.max(axes: set.axes, keepDims: true) }
+      let (x, axis) = (asReal(), try normalized(axis))
+      let set = AxisSet([axis])
+      let (largest, isFirst) = withoutGradients {
+        (x.max(axes: set.axes, keepDims: true), x.isFirstLargest(axis: axis))
+      }
       // Infinities would meet in ∞ − ∞; around 0 they stand as they are.
       let centre = select(largest.abs() .== Double.infinity, 0, largest)
-      let result = (x - centre).exp().sum(axes: set.axes, keepDims: true).log() + centre
+      let terms = (x - centre).exp()
+      // The sum less the 1 of the largest, which would swallow small terms.
+      let rest = select(isFirst, terms - 1, terms).sum(axes: set.axes, keepDims: true)
+      let isNothing = largest .== -Double.infinity
+      let result = select(isNothing, -Double.infinity, select(isNothing, 0, rest).log1p() + centre)
       return keepDims ? result : result.reshape(x.shape.reduced(set, keepDims: false))
     }
+  }
+
+  /// Whether an element is the one that ``argMax(axis:keepDims:)`` finds.
+  private func isFirstLargest(axis: Int) -> Tensor {
+    let line = Shape.ones(rank).replacing(axis, with: shape.dim(axis))
+    return Dispatch.one(.iota(Iota(type: TensorType(.int64, line), axis: axis))) .== argMax(axis: axis, keepDims: true)
   }
 
   /// The place of the largest element along an axis, int64; the first of equal ones, and the first NaN before all.

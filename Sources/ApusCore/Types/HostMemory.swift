@@ -1,0 +1,21 @@
+import CApus
+
+/// The machine's memory, for what is not a tensor's: arrays whose size a file or a caller decides.
+package enum HostMemory {
+  /// Checks that memory for so many things can be had at all, before the standard library is asked, which ends the
+  /// process where it can't.
+  /// - Parameters:
+  ///   - count: how many.
+  ///   - stride: bytes of each.
+  ///   - what: needs them; for the message.
+  /// - Throws: ``ApusError`` (memory) when it is more than the machine has.
+  package static func require(_ count: Int, stride: Int = 1, for what: @autoclosure () -> String) throws {
+    let bytes = count.multipliedReportingOverflow(by: stride)
+    let physical = apus_bytes_physical()
+    guard !bytes.overflow, UInt(bitPattern: bytes.partialValue) <= UInt(physical) else {
+      throw ApusError(
+        .memory,
+        "\(what()) would take \(count) × \(stride) bytes; the machine has \(physical) in all")
+    }
+  }
+}
