@@ -4,6 +4,10 @@
 /// gradient(at: Tensor(2.0)) { $0 ** 3 }                             // 12
 /// gradient(at: Tensor(2.0)) { gradient(at: $0) { $0 ** 3 } }        // second derivative: 12
 /// ```
+/// What `f` uses besides its argument (parameters, tensors that require gradients) stays on the tape: the result depends
+/// on it, and `backward` of a penalty on the gradient reaches a model's parameters. Inside ``withoutGradients(_:)``, with
+/// frozen parameters, or after `detached()` it does not. Values assigned to variables inside `f` are differentiated
+/// through, see ``Variable/value``.
 /// - Parameters:
 ///   - x: a floating-point tensor; others: error (gradient).
 ///   - f: the function; its result has one element, otherwise error (gradient).
@@ -29,7 +33,7 @@ public func gradient(
 /// ```swift
 /// let (y, dx) = valueAndGradient(at: Tensor(2.0)) { $0 ** 3 }      // 8, 12
 /// ```
-/// - Returns: f(x) and df/dx, as ``gradient(at:_:)`` gives it.
+/// - Returns: f(x) and df/dx, as ``gradient(at:_:)`` gives it; both depend on what `f` uses besides its argument.
 public func valueAndGradient(
   at x: Tensor, _ f: (Tensor) throws -> Tensor
 ) rethrows -> (value: Tensor, gradient: Tensor) {
@@ -46,32 +50,45 @@ public func valueAndGradient(
 public func valueAndGradients(
   at inputs: [Tensor], _ f: ([Tensor]) throws -> Tensor
 ) rethrows -> (value: Tensor, gradients: [Tensor]) {
-  let level = ExecutionContext.current?.gradientLevel ?? 0
-  // Inside `withoutGradients` nothing leads back to what the points themselves were computed from.
-  let inputs = ExecutionContext.recordsGradients ? inputs : inputs.map { $0.detached() }
-  let leaves = inputs.map(Autograd.watched)
-  let (value, found) = try ExecutionContext.with({
-    $0.gradientLevel = level + 1
-    $0.gradientEnabled = true
-  }) {
-    let value = try f(leaves)
-    var found = [Tensor?](repeating: nil, count: leaves.count)
-    Dispatch.reporting {
-      found = try Autograd.gradients(
-        of: value, seed: nil, for: leaves, retainGraph: true,
-        createGraph: level > 0 || inputs.contains { $0.requiresGradient })
-    }
-    return (value, found)
-  }
-  let outer = level > 0 || inputs.contains { $0.requiresGradient }
-  return (outer ? value : value.detached(), zip(found, leaves).map { $0 ?? Tensor.zerosLike($1) })
+  try Autograd.valueAndGradients(at: inputs, recordsForLeaves: true, f)
 }
 
 extension Autograd {
+  /// - Parameter recordsForLeaves: whether the gradients' own operations are recorded where `f` depends on leaves besides
+  ///   its arguments; otherwise only for derivatives around this one.
+  static func valueAndGradients(
+    at inputs: [Tensor], recordsForLeaves: Bool, _ f: ([Tensor]) throws -> Tensor
+  ) rethrows -> (value: Tensor, gradients: [Tensor]) {
+    let level = ExecutionContext.current?.gradientLevel ?? 0
+    // Inside `withoutGradients` nothing leads back to what the points themselves were computed from, or to parameters.
+    let isRecorded = ExecutionContext.recordsGradients
+    let inputs = isRecorded ? inputs : inputs.map { $0.detached() }
+    let isInner = isRecorded && (level > 0 || inputs.contains { $0.requiresGradient })
+    let leaves = inputs.map(watched)
+    let (value, found, reachesLeaf) = try ExecutionContext.with({
+      $0.gradientLevel = level + 1
+      $0.gradientEnabled = true
+      $0.overlay = .rememberingAssignments(in: $0.overlay)
+    }) {
+      let value = try f(leaves)
+      let reachesLeaf = isRecorded && value.node?.reachesLeaf == true
+      var found = [Tensor?](repeating: nil, count: leaves.count)
+      Dispatch.reporting {
+        found = try gradients(
+          of: value, seed: nil, for: leaves, retainGraph: true,
+          createGraph: isInner || reachesLeaf && recordsForLeaves)
+      }
+      return (value, found, reachesLeaf)
+    }
+    return (
+      isInner || reachesLeaf ? value : value.detached(), zip(found, leaves).map { $0 ?? Tensor.zerosLike($1) }
+    )
+  }
+
   /// A leaf for `x` that remains connected to what `x` itself was computed from.
   static func watched(_ x: Tensor) -> Tensor {
     guard x.dtype.isFloatingPoint else { return x.requiringGradient() }
-    guard x.node != nil else { return x.requiringGradient() }
+    guard x.node != nil else { return Tensor(x.storage, node: Node(leaf: nil, isPoint: true)) }
     // A reshape to its own shape is a new node over the same memory: gradients can be asked for at it.
     return Dispatch.one(.reshape(Reshape(shape: x.shape)), x)
   }
@@ -84,7 +101,7 @@ extension Autograd {
 /// let (y, dx) = tape.watch(x) { $0 ** 3 }
 /// ```
 public struct GradientTape: Sendable {
-  /// Record the gradients' own operations too, for higher orders.
+  /// Record the gradients' own operations too, for higher orders: derivatives of the gradients by parameters, say.
   public var createGraph: Bool
   /// A tape; by default its gradients are not themselves recorded.
   public init(createGraph: Bool = false) { self.createGraph = createGraph }
@@ -100,7 +117,9 @@ public struct GradientTape: Sendable {
   /// - Returns: f's value and a gradient of each input's shape.
   public func watch(_ inputs: [Tensor], _ f: ([Tensor]) throws -> Tensor) rethrows -> (Tensor, [Tensor]) {
     let create = createGraph
-    return try ExecutionContext.with({ $0.gradientLevel += create ? 1 : 0 }) { try valueAndGradients(at: inputs, f) }
+    return try ExecutionContext.with({ $0.gradientLevel += create ? 1 : 0 }) {
+      try Autograd.valueAndGradients(at: inputs, recordsForLeaves: create, f)
+    }
   }
 }
 
@@ -125,7 +144,10 @@ public func jvp(at x: Tensor, tangent: Tensor, _ f: (Tensor) throws -> Tensor) t
   // Recorded as for `backward`, so that the graph shows where `f` cuts gradients.
   let captured = try CapturedGraph.capture(name: "jvp", [x.type], requiresGradient: [x.dtype.isFloatingPoint]) {
     inputs in
-    try ExecutionContext.with({ $0.gradientEnabled = true }) { [try f(inputs[0])] }
+    try ExecutionContext.with({
+      $0.gradientEnabled = true
+      $0.overlay = .rememberingAssignments(in: $0.overlay)
+    }) { [try f(inputs[0])] }
   }
   typealias Dual = (value: Tensor, tangent: Tensor?)
   let operands = captured.operands([x])

@@ -44,6 +44,9 @@ final class Node: @unchecked Sendable {
   /// 1 + the largest depth among its operands: a topological order that needs no counter shared by threads.
   let depth: Int
   let edgeCount: Int
+  /// Whether a leaf is below it that is not a point of `gradient(at:)`: a parameter, or a tensor that requires a
+  /// gradient.
+  let reachesLeaf: Bool
   /// Where a leaf's gradient goes; nil for recorded operations.
   let leaf: GradientSlot?
   /// Edges are written at creation and in `deinit` only, when nobody else can look: dynamic exclusivity checks would be
@@ -55,10 +58,12 @@ final class Node: @unchecked Sendable {
   private let saved: Mutex<Saved>
 
   /// A leaf. Its gradient is collected in `slot`, or in one of its own.
-  init(leaf slot: GradientSlot?) {
+  /// - Parameter isPoint: whether it is the point of a `gradient(at:)`, which nobody else can ask for.
+  init(leaf slot: GradientSlot?, isPoint: Bool = false) {
     primitive = .negate
     depth = 0
     edgeCount = 0
+    reachesLeaf = !isPoint
     leaf = slot ?? GradientSlot()
     saved = Mutex(Saved())
   }
@@ -72,8 +77,14 @@ final class Node: @unchecked Sendable {
     edgeCount = count
     leaf = nil
     var deepest = Swift.max(edges.0.node?.depth ?? 0, edges.1.node?.depth ?? 0, edges.2.node?.depth ?? 0)
-    for edge in more { deepest = Swift.max(deepest, edge.node?.depth ?? 0) }
+    var reaches =
+      edges.0.node?.reachesLeaf == true || edges.1.node?.reachesLeaf == true || edges.2.node?.reachesLeaf == true
+    for edge in more {
+      deepest = Swift.max(deepest, edge.node?.depth ?? 0)
+      if edge.node?.reachesLeaf == true { reaches = true }
+    }
     depth = deepest + 1
+    reachesLeaf = reaches
     self.saved = Mutex(saved)
   }
 

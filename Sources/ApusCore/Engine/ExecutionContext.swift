@@ -10,6 +10,8 @@ final class ExecutionContext {
   var gradientEnabled = true
   /// How many `gradient(at:)` and tapes are open: inside one, derivatives are themselves recorded.
   var gradientLevel = 0
+  /// Values that are read in place of variables' own.
+  var overlay: VariableOverlay?
   var engine: (any Engine)?
   var detectsAnomalies = false
 
@@ -19,6 +21,7 @@ final class ExecutionContext {
     recorder = other.recorder
     gradientEnabled = other.gradientEnabled
     gradientLevel = other.gradientLevel
+    overlay = other.overlay
     engine = other.engine
     detectsAnomalies = other.detectsAnomalies
   }

@@ -16,6 +16,14 @@ enum Promotion {
     return promoted
   }
 
+  /// The operands in the smallest dtype that all fit in: for operations whose operands are of one kind but of different
+  /// ranks, as images and their weights, so that no rank weighs less.
+  static func unified(_ operands: [Tensor]) -> [Tensor] {
+    guard let first = operands.first, operands.contains(where: { $0.dtype != first.dtype }) else { return operands }
+    let dtype = operands.dropFirst().reduce(first.dtype) { DType.promote($0, $1.dtype) }
+    return operands.map { $0.cast(to: dtype) }
+  }
+
   private static func sameCategory(_ a: DType, _ b: DType) -> Bool {
     a.isFloatingPoint == b.isFloatingPoint && a.isComplex == b.isComplex && (a == .bool) == (b == .bool)
   }

@@ -27,10 +27,15 @@ public class Variable: @unchecked Sendable {
   /// The current value, which is on no gradient tape: what is assigned is detached. One of another shape may be
   /// assigned.
   ///
+  /// Inside `gradient(at:)` and `jvp` a value that depends on the point may be assigned and read again: until the end of
+  /// the closure it keeps its place on the tape, so that derivatives flow through it. Outside they don't.
+  ///
   /// Read before it has one: error (argument). The result of a failed operation is not assigned: error (argument).
   public var value: Tensor {
     get {
-      if let trace = ExecutionContext.current?.trace { return trace.read(self) }
+      let context = ExecutionContext.current
+      if let value = context?.overlay?.value(of: self) { return value }
+      if let trace = context?.trace { return trace.read(self) }
       guard let value = stored else {
         return Dispatch.fail(
           ApusError(.argument, "a variable was read before its shape is known: call the model once, or give its sizes"),
@@ -39,7 +44,10 @@ public class Variable: @unchecked Sendable {
       return value
     }
     set {
-      if let trace = ExecutionContext.current?.trace {
+      let context = ExecutionContext.current
+      if context?.overlay?.assign(newValue, to: self) == true { return }
+      if let trace = context?.trace {
+        if newValue.isTracked { trace.writesTracked = true }
         trace.write(self, newValue.detached())
       } else if newValue.isPoisoned {
         // What the variable holds is kept: a failed step loses nothing.
@@ -121,6 +129,8 @@ public final class Parameter: Variable, @unchecked Sendable {
   /// The value as a leaf of the gradient tape: what a model computes with. Frozen or not floating-point: the bare
   /// value.
   public var tensor: Tensor {
+    // What stands for it, or was computed inside `gradient(at:)`, is no leaf: it has a place of its own on the tape.
+    if let value = ExecutionContext.current?.overlay?.value(of: self) { return value }
     let value = value
     guard isTrainable, value.dtype.isFloatingPoint else { return value }
     return Tensor(value.storage, node: leaf)

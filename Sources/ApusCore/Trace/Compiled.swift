@@ -28,15 +28,17 @@ public struct Compiled<each Input: TensorStructure, Output>: Sendable {
   /// - Throws: ``ApusError`` when an operation fails, or what the body throws while it is traced.
   public func callAsFunction(_ input: repeat each Input) throws -> Output {
     let context = ExecutionContext.current
-    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly {
+    let readsOtherValues = context?.overlay.map { !$0.isEmpty } ?? false
+    if context?.trace != nil || context?.detectsAnomalies == true || cache.runsEagerly || readsOtherValues {
       return try checked { try body(repeat each input) }
     }
     let (tensors, structure) = gather(repeat each input)
-    let (template, results) = try cache.run(tensors, structure: structure) { symbolic in
+    let run = try cache.run(tensors, structure: structure) { symbolic in
       var rest = symbolic[...]
       let output = try body(repeat (each input).rebuilt(from: &rest))
       return (output, collect(output))
     }
+    guard let (template, results) = run else { return try checked { try body(repeat each input) } }
     guard let output = template as? Output else {
       throw ApusError(.trace, "\(cache.name): the cached result has another type")
     }

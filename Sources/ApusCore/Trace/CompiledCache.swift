@@ -165,9 +165,10 @@ public final class CompiledCache: @unchecked Sendable {
     }
   }
 
+  /// - Returns: nil where the body must run as it is: a derivative around the call may lead through what it assigns.
   func run(
     _ tensors: [Tensor], structure: String, _ body: ([Tensor]) throws -> (output: Any, tensors: [Tensor])
-  ) throws -> (template: Any, results: [Tensor]) {
+  ) throws -> (template: Any, results: [Tensor])? {
     for tensor in tensors where !tensor.storage.isConcrete {
       throw tensor.isPoisoned
         ? ApusError(
@@ -176,6 +177,7 @@ public final class CompiledCache: @unchecked Sendable {
     }
     let (types, sizes) = try signature(tensors)
     let entry = try entry(tensors, types, sizes, structure, body)
+    if entry.captured.writesTracked, ExecutionContext.current?.overlay != nil { return nil }
     if entry.captured.written.isEmpty, entry.captured.writtenGradients.isEmpty {
       return (entry.template, try CompiledRun.run(entry, tensors, sizes))
     }

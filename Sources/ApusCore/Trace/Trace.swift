@@ -23,6 +23,8 @@ final class Trace: @unchecked Sendable {
   private var guarded: Set<ObjectIdentifier> = []
   /// Sizes that were read as `Int` and are thereby fixed.
   private(set) var specialisations: [Dim: Int] = [:]
+  /// Whether a value that depends on a leaf was assigned to a variable.
+  var writesTracked = false
   private var scopes: [String] = []
   private var finished = false
 
@@ -151,6 +153,12 @@ final class Trace: @unchecked Sendable {
     }
   }
 
+  /// Whether what has been traced so far assigns the variable.
+  func hasWritten(_ variable: Variable) -> Bool {
+    variableIndex[ObjectIdentifier(variable)].map { variables[$0].isWritten } == true
+      || parent?.hasWritten(variable) == true
+  }
+
   func gradient(of slot: GradientSlot) -> Tensor? {
     if let i = gradientIndex[ObjectIdentifier(slot)] { return gradients[i].current }
     let before = if let parent { parent.gradient(of: slot) } else { slot.stored }
@@ -264,7 +272,8 @@ final class Trace: @unchecked Sendable {
       readGradientTypes: gradients.compactMap { $0.input.map { graph.type($0) } },
       absentGradients: gradients.filter { $0.input == nil && $0.isRead }.map(\.slot),
       writtenGradients: writtenGradients.map(\.0),
-      clearedGradients: clearedGradients, captures: captures, guards: guards, specialisations: specialisations)
+      clearedGradients: clearedGradients, captures: captures, guards: guards, specialisations: specialisations,
+      writesTracked: writesTracked)
   }
 
   /// Frees what a finished trace no longer needs; symbolic tensors may outlive it.
@@ -294,6 +303,7 @@ struct CapturedGraph: Sendable {
   let captures: [Tensor]
   let guards: [@Sendable () -> Bool]
   let specialisations: [Dim: Int]
+  let writesTracked: Bool
 }
 
 extension CapturedGraph {
@@ -313,6 +323,7 @@ extension CapturedGraph {
     return try ExecutionContext.with({
       $0.trace = trace
       $0.recorder = recorder
+      $0.overlay = .tracing(in: $0.overlay)
     }) {
       let outputs: [Tensor]
       do {
@@ -331,6 +342,20 @@ extension CapturedGraph {
 public func outsideTrace<R>(_ body: () throws -> R) rethrows -> R {
   guard ExecutionContext.current?.trace != nil else { return try body() }
   return try ExecutionContext.with({ $0.trace = nil }, body)
+}
+
+/// Whether what runs now is recorded for a compiled function.
+package var isTracing: Bool { ExecutionContext.current?.trace != nil }
+
+/// Says that the graph being traced stands for its function only while `condition` holds: for Swift state that is read
+/// in it. Without a trace nothing.
+package func traceHolds(while condition: @escaping @Sendable () -> Bool) {
+  ExecutionContext.current?.trace?.addGuard(condition)
+}
+
+extension Variable {
+  /// Whether the function being traced has assigned it: its value then is not the one it has outside.
+  package var isWrittenInTrace: Bool { ExecutionContext.current?.trace?.hasWritten(self) == true }
 }
 
 /// Names the operations of `body` in graphs and pictures; nested names are joined with dots. Free when not tracing.

@@ -88,6 +88,8 @@ public class BatchNormalization: Module, SizeInferring, @unchecked Sendable {
     let unbiased = variance * (count / maximum(count - 1, 1))
     let isOpen = others(x).contains { x.dimension($0).value == nil }
     func set(_ buffer: Buffer, _ next: Tensor) {
+      // The batch's statistics are of the input's dtype where that is the larger one.
+      let next = next.cast(to: buffer.value.dtype)
       buffer.value = isOpen ? select(count .== 0, buffer.value, next) : next
     }
     if let momentum {

@@ -21,6 +21,9 @@ public struct StateDictionary: Sendable {
     for (key, tensor) in entries { self[key] = tensor }
   }
 
+  /// The entries of a dictionary, in the order of their keys.
+  public init(_ entries: [String: Tensor]) { self.init(entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }) }
+
   /// How many entries there are.
   public var count: Int { keys.count }
   /// Whether there are none.

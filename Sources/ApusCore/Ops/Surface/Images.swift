@@ -40,7 +40,7 @@ extension Window {
   }
 }
 
-/// Windows over images: NCHW, float32 or float64; maxima of integers too.
+/// Windows over images: NCHW, float32 or float64; maxima of integers too. Means of integers are taken as float32.
 extension Tensor {
   /// Two-dimensional convolution (cross-correlation, as everywhere in deep learning) of [N, C, H, W] with a weight
   /// [O, C/groups, KH, KW] → [N, O, OH, OW]:
@@ -50,10 +50,10 @@ extension Tensor {
   /// ```swift
   /// let y = images.convolution2D(weight, bias: bias, stride: (2, 2), padding: 1)
   /// ```
-  /// Channels that don't fit or a window larger than the image: error (shape); dtypes that differ or are not real:
-  /// error (dtype).
+  /// Dtypes are promoted, as ``matmul(_:)``'s. Channels that don't fit or a window larger than the image: error (shape);
+  /// dtypes that are not real: error (dtype).
   /// - Parameters:
-  ///   - weight: [O, C/groups, KH, KW], of the images' dtype; KH and KW must be known.
+  ///   - weight: [O, C/groups, KH, KW]; KH and KW must be known.
   ///   - bias: [O], added to every pixel.
   ///   - stride: rows and columns the window moves by.
   ///   - padding: zeros around the image.
@@ -74,7 +74,7 @@ extension Tensor {
       try window.surround(padding, shape)
       let convolution = Convolution(
         strides: strides, padding: window.padding, dilation: dilation, groups: groups)
-      let y = Dispatch.one(.convolution(convolution), self, weight)
+      let y = Dispatch.run(.convolution(convolution), Promotion.unified([self, weight]))[0]
       guard let bias else { return y }
       try Rules.shape(bias.type, Shape(dims: [weight.shape.dim(0)]), "the bias")
       return y + bias.reshape(Shape(dims: [1, weight.shape.dim(0), 1, 1]))
@@ -124,7 +124,7 @@ extension Tensor {
       let pool = AveragePool(
         kernel: window.kernel, strides: window.strides, padding: window.padding,
         countIncludePadding: countIncludePadding)
-      return Dispatch.one(.averagePool(pool), self)
+      return Dispatch.one(.averagePool(pool), asReal())
     }
   }
   /// The same with a square window.

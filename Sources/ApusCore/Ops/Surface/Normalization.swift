@@ -6,31 +6,32 @@ extension Tensor {
   ///   - scale: [C].
   ///   - shift: [C].
   ///   - epsilon: ε, which keeps the divisor from 0.
+  /// Dtypes are promoted.
   /// - Returns: y like x, and the batch's mean and biased variance, [C] each.
   public func batchNorm(
     scale: Tensor, shift: Tensor, epsilon: Double = 1e-5
   ) -> (y: Tensor, mean: Tensor, variance: Tensor) {
-    let results = Dispatch.run(.batchNorm(BatchNorm(epsilon: epsilon)), [self, scale, shift])
+    let results = Dispatch.run(.batchNorm(BatchNorm(epsilon: epsilon)), Promotion.unified([self, scale, shift]))
     // A failure yields one poisoned tensor for results whose types are not known.
     return results.count == 3 ? (results[0], results[1], results[2]) : (results[0], results[0], results[0])
   }
 
-  /// Batch normalisation of [N, C, …] by known statistics, all [C].
+  /// Batch normalisation of [N, C, …] by known statistics, all [C]. Dtypes are promoted.
   public func batchNormInference(
     mean: Tensor, variance: Tensor, scale: Tensor, shift: Tensor, epsilon: Double = 1e-5
   ) -> Tensor {
     Tensor.attempt("batchNormInference", self, mean, variance, scale, shift) {
+      let x = Promotion.unified([self, mean, variance, scale, shift])
       _ = try ChannelStatistics.check(
-        type, vectors: [mean.type, variance.type, scale.type, shift.type],
-        ["the mean", "the variance", "the scale", "the shift"])
-      let statistics = ChannelStatistics(self)
-      let factor = scale * (variance + epsilon).rsqrt()
-      return self * statistics.spread(factor) + statistics.spread(shift - mean * factor)
+        x[0].type, vectors: x[1...].map(\.type), ["the mean", "the variance", "the scale", "the shift"])
+      let statistics = ChannelStatistics(x[0])
+      let factor = x[3] * (x[2] + epsilon).rsqrt()
+      return x[0] * statistics.spread(factor) + statistics.spread(x[4] - x[1] * factor)
     }
   }
 
   /// Layer normalisation over the last axis of […, D]: y = (x − mean)/√(variance + ε)·scale + shift.
-  /// Ba et al., 2016, https://arxiv.org/abs/1607.06450
+  /// Ba et al., 2016, https://arxiv.org/abs/1607.06450. Dtypes are promoted.
   ///
   /// - Parameters:
   ///   - scale: [D]; 1 when left out.
@@ -38,7 +39,8 @@ extension Tensor {
   ///   - epsilon: ε, which keeps the divisor from 0.
   public func layerNorm(scale: Tensor? = nil, shift: Tensor? = nil, epsilon: Double = 1e-5) -> Tensor {
     Tensor.attempt("layerNorm", self) {
-      let x = asReal()
+      let operands = Promotion.unified([self, scale, shift].compactMap { $0 })
+      let x = operands[0].asReal()
       guard rank > 0 else { throw ApusError(.shape, "a scalar has no axis to normalise over") }
       let size = Shape(dims: [shape.dim(rank - 1)])
       let centred = x - x.mean(axes: [-1], keepDims: true)
