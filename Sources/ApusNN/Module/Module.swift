@@ -3,7 +3,7 @@ import ApusCore
 /// A layer or a model: parameters, buffers and other modules, and a function of its input.
 ///
 /// A module is a class whose stored properties are `let`: `Parameter`, `Buffer`, `Mode`, `Generator`, modules,
-/// arrays of modules or parameters, and ``Slot`` for a child that may be replaced. It implements ``forward(_:)`` and is
+/// optionals, arrays and dictionaries of them, and ``Slot`` for a child that may be replaced. It implements ``forward(_:)`` and is
 /// called like a function; the call names the operations in graphs, creates inferred parameters and runs hooks.
 ///
 /// ```swift
@@ -15,8 +15,12 @@ import ApusCore
 /// let logits = Perceptron()(Tensor.ones([1, 64]))     // float32[1, 10]
 /// ```
 /// Names of parameters are the properties' names in snake case, joined with dots: `hidden.weight`, and
-/// `running_mean` for `let runningMean`. They are the keys of ``stateDictionary()``, and PyTorch's where the structure
-/// is the same.
+/// `running_mean` for `let runningMean`, `layers.0.weight` in an array, `by_name.left.weight` in a dictionary. They are the
+/// keys of ``stateDictionary()``, and PyTorch's where the structure
+/// is the same. In a tuple, a structure or an enumeration a module is not found: an error says so.
+///
+/// An input and parameters of different dtypes meet in the larger one, as operands of `+` do: a float64 input makes a
+/// float32 layer's output float64, and the parameters and running statistics stay float32.
 public protocol Module<Input, Output>: AnyObject, Sendable {
   /// What the module takes; more than one input is a tuple.
   associatedtype Input = Tensor

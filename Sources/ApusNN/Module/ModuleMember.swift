@@ -30,29 +30,18 @@ public struct ModuleMember: Sendable {
 }
 
 extension Module {
-  public func members() -> [ModuleMember] { reflectedMembers() }
-
-  /// The members that the stored properties hold: those of superclasses first, then in the order of declaration.
-  /// Properties of other types are no part of the module.
-  public func reflectedMembers() -> [ModuleMember] {
-    var mirrors: [Mirror] = []
-    var mirror: Mirror? = Mirror(reflecting: self)
-    while let current = mirror {
-      mirrors.append(current)
-      mirror = current.superclassMirror
-    }
-    return mirrors.reversed().flatMap { mirror in
-      mirror.children.flatMap { label, value in
-        label.map { ModuleMember.members(named: $0.snakeCased, of: value) } ?? []
-      }
-    }
-  }
-
   /// This module's parameters, buffers, modes and generators and those of all modules below it, with their dotted paths.
-  /// What is reachable by two paths appears twice.
+  /// What is reachable by two paths appears twice; two things of one path are an error.
   func allMembers() -> [(path: String, kind: ModuleMember.Kind)] {
     var found: [(String, ModuleMember.Kind)] = []
-    visit(prefix: "", parents: [self]) { path, kind in found.append((path, kind)) }
+    var paths: Set<String> = []
+    visit(prefix: "", parents: [self]) { path, kind in
+      require(
+        paths.insert(path).inserted,
+        "\(ModuleCalls.typeName(self)) has two members called \(path): one would replace the other in the state dictionary"
+      )
+      found.append((path, kind))
+    }
     return found
   }
 
@@ -68,42 +57,6 @@ extension Module {
       if isCircle { continue }
       child.visit(prefix: path + ".", parents: parents + [child], body)
     }
-  }
-}
-
-extension ModuleMember {
-  /// What one stored property holds; nothing for values that are no part of a module.
-  static func members(named name: String, of value: Any) -> [ModuleMember] {
-    switch value {
-    case let parameter as Parameter: [ModuleMember(name, .parameter(parameter))]
-    case let buffer as Buffer: [ModuleMember(name, .buffer(buffer))]
-    case let mode as Mode: [ModuleMember(name, .mode(mode))]
-    case let generator as Generator: [ModuleMember(name, .generator(generator))]
-    case let slot as any AnySlot: slot.anyModule.map { [ModuleMember(name, .module($0))] } ?? []
-    case let module as any Module: [ModuleMember(name, .module(module))]
-    case let modules as [any Module]: indexed(name, modules) { .module($0) }
-    case let parameters as [Parameter]: indexed(name, parameters) { .parameter($0) }
-    default: []
-    }
-  }
-
-  private static func indexed<T>(_ name: String, _ items: [T], _ kind: (T) -> Kind) -> [ModuleMember] {
-    items.enumerated().map { ModuleMember("\(name).\($0)", kind($1)) }
-  }
-}
-
-extension String {
-  /// `runningMean` → `running_mean`; a name that begins with a capital, or has underscores, stays as it is.
-  var snakeCased: String {
-    guard let first, first.isLowercase, !contains("_") else { return self }
-    var result = ""
-    var previousWasLower = false
-    for character in self {
-      if character.isUppercase && previousWasLower { result.append("_") }
-      previousWasLower = character.isLowercase || character.isNumber
-      result.append(contentsOf: character.lowercased())
-    }
-    return result
   }
 }
 
