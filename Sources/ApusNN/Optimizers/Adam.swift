@@ -3,8 +3,8 @@ import ApusCore
 /// Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980), by PyTorch's formulas.
 ///
 /// With g the gradient plus weightDecay · p and t the step: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr/(1 −
-/// β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε). PyTorch counts t for each parameter, this optimizer for all together: one that
-/// joins later, by ``Optimizer/attach(_:)`` or when it is no longer frozen, takes other first steps there.
+/// β₁ᵗ) · m / (√v / √(1 − β₂ᵗ) + ε). t is counted for each parameter: one that joins later, by ``Optimizer/attach(_:)`` or
+/// when it is no longer frozen, begins with t = 1.
 /// ```swift
 /// let optimizer = Adam(model.parameters, learningRate: 3e-4)
 /// ```

@@ -1,5 +1,4 @@
 import ApusCore
-import Synchronization
 
 /// Changes parameters by their gradients.
 ///
@@ -9,11 +8,11 @@ import Synchronization
 /// crossEntropy(model(images), labels).backward()
 /// optimizer.step()
 /// ```
-/// The learning rate, the number of steps and the optimizer's memory of each parameter are variables, so a compiled
+/// The learning rate, the numbers of steps and the optimizer's memory of each parameter are variables, so a compiled
 /// step reads and writes them each time it runs. An own optimizer conforms to the protocol, keeps an ``OptimizerState``
 /// and says in ``update(_:gradient:slots:step:)`` how one parameter changes.
 public protocol Optimizer: AnyObject, Sendable {
-  /// Numbers that are the same for all parameters in one step.
+  /// Numbers that are the same for all parameters that make their n-th step.
   associatedtype StepValues
 
   /// Its parameters, learning rate, step count and slots.
@@ -27,9 +26,10 @@ public protocol Optimizer: AnyObject, Sendable {
   /// constants: other Swift state would be read once and not again. Otherwise false, the default.
   var isFused: Bool { get }
 
-  /// Prepares what all parameters need, once a step.
+  /// Prepares what the parameters need that have made equally many steps. A frozen parameter, or one without a gradient,
+  /// makes none, so a step may prepare for several such groups, mostly for one.
   /// - Parameters:
-  ///   - step: the number of this step, from 1; a float64 scalar.
+  ///   - step: the number of their step, from 1 (PyTorch's `state["step"]`); a float64 scalar.
   ///   - learningRate: a float64 scalar.
   func prepare(step: Tensor, learningRate: Tensor) -> StepValues
 
@@ -54,7 +54,7 @@ extension Optimizer {
     }
   }
 
-  /// How many steps were made.
+  /// How many steps were made; a parameter that was frozen, had no gradient or joined later has made fewer.
   public var stepCount: Int { outsideTrace { state.step.value.item(as: Int.self) } }
 
   /// The parameters that it changes.
@@ -62,6 +62,9 @@ extension Optimizer {
 
   /// Gives it the parameters to change, in addition to those it has; those it has already are left out.
   public func attach(_ parameters: [Parameter]) { state.attach(parameters) }
+
+  /// Takes parameters away from it, those of a replaced layer say, and forgets what it remembered of them.
+  public func detach(_ parameters: [Parameter]) { state.detach(parameters) }
 
   /// Forgets all gradients, so that the next `backward` starts anew.
   public func zeroGradients() { for parameter in state.parameters { parameter.gradient = nil } }
@@ -80,100 +83,33 @@ extension Optimizer {
 
   private func stepByOperations() {
     withoutGradients {
-      let count = state.step.value + 1
-      state.step.value = count
-      let values = withScope("optimizer") {
-        prepare(step: count.cast(to: .float64), learningRate: state.learningRate.value)
-      }
-      for parameter in state.parameters {
-        guard parameter.isTrainable, let gradient = parameter.gradient?.detached() else { continue }
-        let variables = state.slots(of: parameter, names: slotNames)
-        withScope("optimizer") {
-          var slots = variables.map(\.value)
-          parameter.value = update(parameter.value, gradient: gradient, slots: &slots, step: values)
-          for (variable, slot) in zip(variables, slots) { variable.value = slot }
+      state.step.value = state.step.value + 1
+      let active = state.parameters.filter { $0.isTrainable && $0.gradient != nil }
+      for (steps, parameters) in state.groups(stepping: active) {
+        let count = steps.value + 1
+        steps.value = count
+        let values = withScope("optimizer") {
+          prepare(step: count.cast(to: .float64), learningRate: state.learningRate.value)
+        }
+        for parameter in parameters {
+          guard let gradient = parameter.gradient?.detached() else { continue }
+          let variables = state.slots(of: parameter, names: slotNames)
+          withScope("optimizer") {
+            var slots = variables.map(\.value)
+            parameter.value = update(parameter.value, gradient: gradient, slots: &slots, step: values)
+            for (variable, slot) in zip(variables, slots) { variable.value = slot }
+          }
         }
       }
     }
   }
 }
 
-/// What an optimizer keeps: its parameters, learning rate, step count, and the slots (memory) of each parameter.
-public final class OptimizerState: Sendable {
-  /// float64 scalar.
-  public let learningRate: Variable
-  /// int64 scalar: how many steps were made.
-  public let step: Variable
-  private let registry = Mutex(Registry())
-  typealias FusedStep = Compiled<Void>
-
-  private struct Registry {
-    var parameters: [Parameter] = []
-    var known: Set<ObjectIdentifier> = []
-    var slots: [ObjectIdentifier: [Variable]] = [:]
-    /// The update of the parameters there are, compiled.
-    var fusedStep: FusedStep?
-  }
-
-  /// - Parameters:
-  ///   - parameters: what the optimizer changes; more may be attached later.
-  ///   - learningRate: 0 or more, otherwise error (argument).
-  public init(_ parameters: [Parameter], learningRate: Double) {
-    Self.check(learningRate: learningRate)
-    self.learningRate = Variable(Tensor(learningRate, dtype: .float64))
-    step = Variable(Tensor(0, dtype: .int64))
-    attach(parameters)
-  }
-
-  @discardableResult
-  static func check(learningRate: Double) -> Bool {
-    require(learningRate >= 0, "a learning rate of \(learningRate): 0 or more fit")
-    return learningRate >= 0
-  }
-
-  /// The parameters in the order they were given.
-  public var parameters: [Parameter] { registry.withLock { $0.parameters } }
-
-  /// Adds parameters; those that are known already are left out.
-  public func attach(_ parameters: [Parameter]) {
-    registry.withLock { registry in
-      for parameter in parameters where registry.known.insert(ObjectIdentifier(parameter)).inserted {
-        registry.parameters.append(parameter)
-        registry.fusedStep = nil
-      }
-    }
-  }
-
-  func fusedStep(_ body: @escaping @Sendable () -> Void) -> FusedStep {
-    registry.withLock { registry in
-      if let known = registry.fusedStep { return known }
-      let made = compiled(name: "optimizer", body)
-      registry.fusedStep = made
-      return made
-    }
-  }
-
-  /// The slots of a parameter, zeros of its type when there are none yet.
-  func slots(of parameter: Parameter, names: [String]) -> [Variable] {
-    if names.isEmpty { return [] }
-    if let known = existingSlots(of: parameter) { return known }
-    let made = outsideTrace { names.map { _ in Variable(Tensor.zerosLike(parameter.value)) } }
-    return registry.withLock { registry in
-      if let known = registry.slots[ObjectIdentifier(parameter)] { return known }
-      registry.slots[ObjectIdentifier(parameter)] = made
-      return made
-    }
-  }
-
-  func existingSlots(of parameter: Parameter) -> [Variable]? {
-    registry.withLock { $0.slots[ObjectIdentifier(parameter)] }
-  }
-}
-
 // MARK: Saving
 
 extension Optimizer {
-  /// The learning rate, the step count and all slots, the latter as `<parameter's name>.<slot>`.
+  /// The learning rate, the step count and all slots, the latter as `<parameter's name>.<slot>`; and as `<name>.step` the
+  /// steps of each parameter that has made fewer than the optimizer. (One without slots in the dictionary has made none.)
   ///
   /// - Parameter model: gives the parameters their names; without one they are numbered in order.
   public func stateDictionary(_ model: (any Module)? = nil) -> StateDictionary {
@@ -182,11 +118,18 @@ extension Optimizer {
       for (slot, variable) in zip(slotNames, state.existingSlots(of: parameter) ?? []) {
         result["\(name).\(slot)"] = variable.value
       }
+      let steps = state.steps(of: parameter)
+      let usual = slotNames.isEmpty || state.existingSlots(of: parameter) != nil ? stepCount : 0
+      if let key = stepKey(name), steps != usual { result[key] = Tensor(steps, dtype: .int64) }
     }
     return result
   }
 
-  /// Restores what ``stateDictionary(_:)`` gave. Parameters of which nothing was remembered begin anew.
+  /// Where a parameter's own number of steps is; nil where a slot of the optimizer has that name.
+  private func stepKey(_ name: String) -> String? { slotNames.contains("step") ? nil : "\(name).step" }
+
+  /// Restores what ``stateDictionary(_:)`` gave. Parameters of which nothing was remembered begin anew. States of earlier
+  /// versions, which counted steps for all parameters together, have made all of them.
   /// - Parameters:
   ///   - saved: the learning rate, the step count and slots.
   ///   - model: gives the parameters their names, as when the state was taken.
@@ -197,9 +140,15 @@ extension Optimizer {
     var expected: Set = ["learning_rate", "step"]
     difference.missing = expected.filter { saved[$0] == nil }.sorted()
     var loads: [(Variable, Tensor)] = []
+    /// Where each parameter's number of steps is; nil: it has made none.
+    var counts: [(parameter: Parameter, key: String?)] = []
     for (name, parameter) in named(model) {
       let keys = slotNames.map { "\(name).\($0)" }
       expected.formUnion(keys)
+      let ownKey = stepKey(name)
+      if let ownKey { expected.insert(ownKey) }
+      let usual = keys.isEmpty || keys.contains { saved[$0] != nil } ? "step" : nil
+      counts.append((parameter, ownKey.flatMap { saved[$0] == nil ? nil : $0 } ?? usual))
       // A parameter that never had a gradient has no slots.
       guard keys.contains(where: { saved[$0] != nil }) else {
         loads += (state.existingSlots(of: parameter) ?? []).map { ($0, Tensor.zerosLike($0.value)) }
@@ -219,7 +168,8 @@ extension Optimizer {
         loads.append((variable, tensor.cast(to: variable.value.dtype)))
       }
     }
-    for key in ["learning_rate", "step"] {
+    let ownKeys = counts.compactMap(\.key).filter { $0 != "step" }
+    for key in ["learning_rate", "step"] + ownKeys {
       guard let shape = saved[key]?.shape, shape.rank > 0 else { continue }
       difference.mismatched.append("\(key): got \(shape), expected []")
     }
@@ -231,7 +181,12 @@ extension Optimizer {
       throw ApusError(
         .argument, "a saved learning rate of \(rate.item()) and step \(step.item()): 0 or more fit")
     }
+    func steps(_ key: String?) -> Int { key.flatMap { saved[$0]?.cast(to: .int64).item(as: Int.self) } ?? 0 }
+    for key in ownKeys where steps(key) < 0 {
+      throw ApusError(.argument, "a saved \(key) of \(steps(key)): 0 or more fit")
+    }
     for (variable, tensor) in loads { variable.value = tensor }
+    state.setSteps(counts.map { ($0.parameter, steps($0.key)) })
     state.learningRate.value = rate.cast(to: .float64)
     state.step.value = step.cast(to: .int64)
   }

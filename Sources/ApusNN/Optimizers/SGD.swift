@@ -5,7 +5,7 @@ import ApusCore
 ///
 /// With g the gradient plus weightDecay · p: without momentum p ← p − lr·g; with it v ← momentum · v + (1 − dampening)
 /// · g (in the first step v ← g) and p ← p − lr·v, or with `nesterov` p ← p − lr·(g + momentum · v).
-/// PyTorch counts the first step for each parameter, this optimizer for all together, which only `dampening` shows.
+/// The first step is each parameter's own: one that joins later begins with v ← g.
 /// ```swift
 /// let optimizer = SGD(model.parameters, learningRate: 0.1, momentum: 0.9, weightDecay: 5e-4, nesterov: true)
 /// ```
@@ -43,7 +43,7 @@ public final class SGD: Optimizer {
     self.nesterov = nesterov
   }
 
-  /// One step's numbers, the same for all parameters.
+  /// One step's numbers, the same for all parameters that make their n-th step.
   public struct StepValues {
     var learningRate: ScalarCache
     /// 1 − dampening, in the first step 1; nil: 1 always.
