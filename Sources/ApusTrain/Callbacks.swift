@@ -30,14 +30,15 @@ public struct Callback: Sendable {
   /// let callbacks: [Callback] = [.earlyStopping(patience: 3), .checkpoint("best", bestOf: "val_loss")]
   /// ```
   /// - Parameters:
-  ///   - monitor: a name in ``History``; larger is better if it contains "accuracy", else smaller. A name that is not
-  ///     there ends the fit with an error (argument).
+  ///   - monitor: a name in ``History``. One that is not there ends the fit with an error (argument).
+  ///   - mode: which values are better; nil: as the metric itself says, of the loss the smaller. A metric that does not
+  ///     say is an error (argument).
   ///   - patience: epochs in a row without an improvement after which the training ends; 0 is as 1.
   ///   - minimumChange: what counts as an improvement: a change by more than this.
   public static func earlyStopping(
-    monitor: String = "val_loss", patience: Int = 0, minimumChange: Double = 0
+    monitor: String = "val_loss", mode: MonitorMode? = nil, patience: Int = 0, minimumChange: Double = 0
   ) -> Callback {
-    Callback { EarlyStopping(Monitor(monitor, minimumChange: minimumChange), patience: patience) }
+    Callback { EarlyStopping(Monitor(monitor, mode, minimumChange: minimumChange), patience: patience) }
   }
 
   /// Sets the learning rate before each step: the optimizer's first one (``Trainer/initialLearningRate``) times the
@@ -59,42 +60,6 @@ public struct Callback: Sendable {
 /// What a schedule counts: steps of the whole training or epochs.
 public enum ScheduleUnit: Hashable, Sendable { case step, epoch }
 
-/// Follows a value of the history.
-struct Monitor: Sendable {
-  let name: String
-  let minimumChange: Double
-
-  init(_ name: String, minimumChange: Double = 0) {
-    self.name = name
-    self.minimumChange = abs(minimumChange)
-  }
-
-  private func isBetter(_ a: Double, than b: Double) -> Bool {
-    name.contains("accuracy") ? a > b + minimumChange : a < b - minimumChange
-  }
-
-  /// The place of the best value among the history's epochs from number `start` on, counted from 0. Earlier runs' epochs
-  /// need not have it.
-  /// - Throws: `ApusError` (argument) when the last epoch has no such value.
-  func best(_ history: History, from start: Int = 0) throws -> Int? {
-    guard let last = history.epochs.last else { return nil }
-    guard last.values[name] != nil else {
-      var latest = history
-      latest.epochs = [last]
-      throw ApusError(
-        .argument, "there is no value \"\(name)\" to watch; there are \(latest.names.joined(separator: ", "))")
-    }
-    var best: (place: Int, value: Double)?
-    let epochs = history.epochs.dropFirst(start)
-    for (place, epoch) in zip(epochs.indices, epochs) {
-      guard let value = epoch.values[name] else { continue }
-      if let known = best, !known.value.isNaN, !isBetter(value, than: known.value) { continue }
-      best = (place, value)
-    }
-    return best?.place
-  }
-}
-
 private final class EpochEnd: TrainingObserver {
   private let body: @Sendable (TrainingMoment) throws -> Void
   init(_ body: @escaping @Sendable (TrainingMoment) throws -> Void) { self.body = body }
@@ -111,9 +76,11 @@ private final class EarlyStopping: TrainingObserver {
     self.patience = patience
   }
 
+  func trainingWillBegin(_ moment: TrainingMoment) throws { try monitor.check(moment.trainer) }
+
   func epochDidEnd(_ moment: TrainingMoment) throws {
     let start = moment.trainer.state.withLock { $0.runStart }
-    guard let best = try monitor.best(moment.history, from: start) else { return }
+    guard let best = try monitor.best(moment.history, moment.trainer, from: start) else { return }
     let waited = moment.history.epochs.count - 1 - best
     if waited > 0 && waited >= patience { moment.stop() }
   }

@@ -23,10 +23,13 @@ extension Callback {
   ///   - directory: where; made when it does not exist, its parent must. A folder that holds anything else than a
   ///     checkpoint is an error, and left as it is.
   ///   - everySteps: saves after every so many steps as well.
-  ///   - bestOf: saves after an epoch only when this value of the history is its best so far: the largest if the name
-  ///     contains "accuracy", else the smallest.
-  public static func checkpoint(_ directory: String, everySteps: Int? = nil, bestOf: String? = nil) -> Callback {
-    Callback { CheckpointSaver(directory, everySteps, bestOf.map { Monitor($0) }) }
+  ///   - bestOf: saves after an epoch only when this value of the history is its best so far.
+  ///   - mode: which values are better; nil: as the metric itself says, of the loss the smaller. A metric that does not
+  ///     say is an error (argument).
+  public static func checkpoint(
+    _ directory: String, everySteps: Int? = nil, bestOf: String? = nil, mode: MonitorMode? = nil
+  ) -> Callback {
+    Callback { CheckpointSaver(directory, everySteps, bestOf.map { Monitor($0, mode) }) }
   }
 }
 
@@ -46,6 +49,7 @@ private final class CheckpointSaver: TrainingObserver {
       throw ApusError(.argument, "a checkpoint every \(everySteps) steps: 1 or more fit")
     }
     // Better now than after an epoch.
+    try monitor?.check(moment.trainer)
     try AtomicReplacement.checkDirectory(directory, holds: Trainer.checkpointFiles)
   }
 
@@ -57,7 +61,7 @@ private final class CheckpointSaver: TrainingObserver {
 
   func epochDidEnd(_ moment: TrainingMoment) throws {
     let history = moment.history
-    if let monitor, try monitor.best(history) != history.epochs.count - 1 { return }
+    if let monitor, try monitor.best(history, moment.trainer) != history.epochs.count - 1 { return }
     try moment.trainer.saveCheckpoint(directory)
   }
 }
@@ -65,7 +69,7 @@ private final class CheckpointSaver: TrainingObserver {
 extension Trainer {
   static let checkpointFiles = ["model.safetensors", "optimizer.safetensors", "state.json"]
 
-  /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:)``.
+  /// Saves all that training needs to go on exactly: see ``Callback/checkpoint(_:everySteps:bestOf:mode:)``.
   /// - Parameter directory: where, as there.
   /// - Throws: `ApusError` (file) when it can't be written, or `directory` holds anything else than a checkpoint; what
   ///   was there is still there then. (argument) when the trainer is at work already, unless a callback of that
@@ -80,7 +84,7 @@ extension Trainer {
     let record = CheckpointState(
       epoch: saved.epoch, position: saved.position, examples: saved.examples, seconds: saved.seconds,
       runStart: saved.runStart, totalSteps: saved.totalSteps,
-      dataset: saved.dataset, sums: sums.values,
+      dataset: saved.dataset, totals: sums.values,
       generators: generators.mapValues { $0.state.value.toArray(of: Int64.self) }, history: saved.history)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -127,16 +131,20 @@ extension Trainer {
         "\(folder): its random generators are not the model's: \(record.generators.keys.sorted()) and \(generators.keys.sorted())"
       )
     }
-    guard record.sums.count == sums.names.count else {
+    let totals = record.runningSums
+    guard totals.count == sums.names.count else {
       throw ApusError(
-        .argument, "\(folder) was made with other metrics: \(record.sums.count - 1), not \(metrics.count)")
+        .argument, "\(folder) was made with other metrics: \(totals.count - 1), not \(metrics.count)")
+    }
+    guard sums.fits(totals) else {
+      throw ApusError(.argument, "\(folder) was made with other metrics: their sums are not those of \(sums.names)")
     }
     try model.loadStateDictionary(weights)
     try optimizer.loadStateDictionary(slots, model)
     for (name, generator) in generators {
       if let values = record.generators[name] { generator.state.value = Tensor(values) }
     }
-    sums.restore(record.sums)
+    sums.restore(totals)
     state.withLock {
       $0 = TrainingState(
         history: record.history, epoch: record.epoch, position: record.position, examples: record.examples,

@@ -18,14 +18,19 @@ struct CheckpointState: Codable {
   var runStart: Int
   var totalSteps: Int
   var dataset: DatasetState?
-  /// Sums of loss and metrics over the epoch so far.
-  var sums: [Double]
+  /// Running sums of loss and metrics over the epoch so far, several for each.
+  var totals: [[Double]]?
+  /// The same in checkpoints of earlier versions: one sum over the examples for each.
+  var sums: [Double]?
   /// Key and offset of the random generators; the default one's name is empty.
   var generators: [String: [Int64]]
   var history: History
 }
 
 extension CheckpointState {
+  /// The running sums, whichever version made them. An earlier one counted examples, also where they had several targets.
+  var runningSums: [[Double]] { totals ?? sums?.map { [$0, Double(examples)] } ?? [] }
+
   /// Reads `state.json`; whatever is in the file, its numbers can be counted on from there without overflow.
   /// - Throws: `ApusError` (file) when it is missing, damaged or senseless.
   init(path: String) throws {

@@ -20,7 +20,9 @@ extension Trainer {
   ///   - callbacks: what else happens; they are asked in their order.
   /// - Returns: the records of all epochs so far.
   /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train or validate
-  ///   on, `epochs` is negative, the trainer is training or evaluating already or a resumed run had other data;
+  ///   on, `epochs` is negative, the optimizer does not have all trainable parameters of the model (one that trains
+  ///   another model, or a ``Slot`` with a new module), the trainer is training or evaluating already or a resumed run
+  ///   had other data;
   ///   `CancellationError` when the task is cancelled, and what reading the data or callbacks throw. The model keeps
   ///   what it learned.
   @discardableResult
@@ -35,6 +37,7 @@ extension Trainer {
       throw ApusError(.argument, "there is nothing to validate on: the dataset is empty")
     }
     return try await occupied("a fit", nests: false) {
+      try Self.checkParameters(of: model, optimizer)
       let endEpoch = try begin(epochs)
       return try await run(train, endEpoch, validation, callbacks)
     }

@@ -38,7 +38,7 @@ public final class Trainer: Sendable {
   public let model: any Layer
   /// What changes the model's parameters.
   public let optimizer: any Optimizer
-  /// Of predictions and targets, the mean over a batch.
+  /// Of predictions and targets: a batch's mean is what training makes smaller.
   public let loss: Loss
   /// What is measured beside the loss.
   public let metrics: [Metric]
@@ -46,7 +46,7 @@ public final class Trainer: Sendable {
   public let gradientClipping: GradientClipping?
   /// The optimizer's learning rate when the trainer was made: what schedules are relative to.
   public let initialLearningRate: Double
-  let sums: MetricSums
+  let sums: RunningSums
   private let trainSteps: StepFunctions
   private let evaluationSteps: StepFunctions
   private let forward: StepFunctions
@@ -55,7 +55,8 @@ public final class Trainer: Sendable {
   /// A trainer of a model; nothing runs before ``fit(_:epochs:validation:callbacks:)``.
   /// - Parameters:
   ///   - model: is trained in place.
-  ///   - optimizer: is given the model's parameters unless it has some.
+  ///   - optimizer: is given the model's parameters unless it has some. One that has others is an error when training
+  ///     begins: see ``fit(_:epochs:validation:callbacks:)``.
   ///   - loss: of predictions and targets, the mean over the batch.
   ///   - metrics: what is measured beside the loss, over each epoch and by ``evaluate(_:)``. Their names differ from
   ///     each other and from `loss`, and don't begin with `val_`.
@@ -76,9 +77,11 @@ public final class Trainer: Sendable {
     self.gradientClipping = gradientClipping
     if optimizer.parameters.isEmpty { optimizer.attach(model.parameters) }
     initialLearningRate = optimizer.learningRate
-    let sums = MetricSums(metrics)
+    let sums = RunningSums(loss, metrics)
     self.sums = sums
     trainSteps = StepFunctions("train", mode) { inputs, targets in
+      // The model may have changed since the fit began: a slot's module, what is trainable.
+      try Trainer.checkParameters(of: model, optimizer)
       optimizer.zeroGradients()
       let predictions = model(inputs)
       let value = loss(predictions, targets)
@@ -115,9 +118,25 @@ public final class Trainer: Sendable {
     _ = try trainSteps(batch.inputs, targets)
   }
 
+  /// Checks that the optimizer has every parameter that is to be trained: others would stay as they are without a word.
+  static func checkParameters(of model: any Layer, _ optimizer: any Optimizer) throws {
+    let known = Set(optimizer.parameters.map { ObjectIdentifier($0) })
+    let missing = model.namedParameters().filter { _, parameter in
+      // Only floating-point ones have gradients. What they hold is looked at, and is no part of a graph.
+      !known.contains(ObjectIdentifier(parameter)) && parameter.isTrainable
+        && outsideTrace { !parameter.isInitialized || parameter.value.dtype.isFloatingPoint }
+    }
+    if missing.isEmpty { return }
+    let names = missing.prefix(12).map(\.name).joined(separator: ", ")
+    throw ApusError(
+      .argument,
+      "the optimizer does not have all that is to be trained: \(names)\(missing.count > 12 ? " and \(missing.count - 12) more" : ""). "
+        + "Give it them (optimizer.attach(model.parameters)), or freeze them (setTrainable(false))")
+  }
+
   // MARK: Evaluation
 
-  /// The loss and the metrics over a dataset, in inference mode: means over all examples.
+  /// The loss and the metrics over a dataset, in inference mode: over all examples, however they are cut into batches.
   ///
   /// ```swift
   /// let result = try await trainer.evaluate(digits.test.batched(128))
@@ -125,8 +144,8 @@ public final class Trainer: Sendable {
   /// ```
   /// - Parameter dataset: of batches, inputs first and targets last.
   /// - Returns: the values under `loss` and the metrics' names.
-  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none or the trainer is at
-  ///   work already, or what reading the data throws.
+  /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none, all targets are ignored or
+  ///   the trainer is at work already, or what reading the data throws.
   public func evaluate(_ dataset: Dataset) async throws -> [String: Double] {
     try await occupied("an evaluation") { try await measure(dataset) }
   }
@@ -147,7 +166,10 @@ public final class Trainer: Sendable {
       examples += batch.inputs.shape[0]
     }
     guard examples > 0 else { throw ApusError(.argument, "there is nothing to evaluate on: the dataset is empty") }
-    return Dictionary(sums.means(examples)) { first, _ in first }
+    guard sums.values[0][1] > 0 else {
+      throw ApusError(.argument, "there is nothing to evaluate on: no target counts for the loss \(loss.name)")
+    }
+    return Dictionary(sums.means) { first, _ in first }
   }
 
   // MARK: One at a time

@@ -46,8 +46,8 @@ public struct TrainingMoment: Sendable {
   /// Steps made in all, over all epochs.
   public let totalSteps: Int
 
-  /// Loss and metrics over the epoch's examples so far. Reading them waits for the last step.
-  public var values: [(name: String, value: Double)] { atEnd ?? trainer.sums.means(examples) }
+  /// Loss and metrics over the epoch's examples so far; NaN before any. Reading them waits for the last step.
+  public var values: [(name: String, value: Double)] { atEnd ?? trainer.sums.means }
   /// Those of an epoch that has ended: the running sums are the next one's already.
   var atEnd: [(name: String, value: Double)]?
   /// The records of all epochs so far.

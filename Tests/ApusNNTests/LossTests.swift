@@ -91,6 +91,20 @@ struct ReferenceCase {
     #expect(abs(crossEntropy(Tensor([0.0, 0]), Tensor(1)).item() - 0.6931472) < 1e-6)
   }
 
+  /// Where all labels are ignored there is nothing to learn: 0, and gradients of 0.
+  @Test func nothingButIgnoredLabels() {
+    for (smoothing, dtype) in [(0.0, DType.float32), (0.2, .float64)] {
+      let shapes: [Shape] = [[3, 4], [2, 4, 2]]
+      for (shape, labels) in zip(shapes, [Tensor([-1, -1, -1]), Tensor([[-1, -1], [-1, -1]])]) {
+        let logits = Tensor.normal(shape, generator: Generator(seed: 5)).cast(to: dtype).requiringGradient()
+        let loss = crossEntropy(logits, labels, labelSmoothing: smoothing, ignoreIndex: -1)
+        #expect(loss.item() == 0)
+        loss.backward()
+        #expect(logits.gradient?.abs().max().item() == 0)
+      }
+    }
+  }
+
   @Test func others() {
     let x = Tensor([-1.0, 0, 2, 100]).requiringGradient()
     let y = Tensor([1, 0, 1, 0])

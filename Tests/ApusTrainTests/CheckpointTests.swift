@@ -189,3 +189,50 @@ import Testing
     #expect(resumed.model.bits == whole.model.bits, "after \(epochs) epochs")
   }
 }
+
+/// Checkpoints with running sums of several kinds, and those of earlier versions.
+@Suite struct RunningSumsTests {
+  private func trainer(_ metrics: [Metric]) -> Trainer {
+    Trainer(Points.model(), optimizer: AdamW(learningRate: 0.03), loss: .crossEntropy, metrics: metrics)
+  }
+  private let spread = Metric("spread", mode: .max) { scores, _ in
+    [scores.sum(), (scores ** 2).sum(), scores.max()]
+  } value: {
+    ($0[1] - $0[0]).squareRoot() + $0[2]
+  }
+
+  @Test func sumsOfAnEpochGoOn() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    let metrics = [Metric.accuracy, spread, .topAccuracy(1).ignoring(1)]
+    let whole = try await trainer(metrics).fit(Points.train(), epochs: 2)
+    try await trainer(metrics).fit(
+      Points.train(), epochs: 2,
+      callbacks: [.checkpoint(path, everySteps: 3), Callback(CheckpointTests.Interruption(after: 6))])
+    let resumed = trainer(metrics)
+    try resumed.resume(from: path)
+    #expect(try await resumed.fit(Points.train(), epochs: 2).epochs.map(\.values) == whole.epochs.map(\.values))
+    // Other metrics' sums are not these, and change nothing.
+    let refused = trainer([.accuracy, Metric("mean") { scores, _ in scores.max(1) }, .binaryAccuracy])
+    #expect(message { try refused.resume(from: path) }.contains("made with other metrics: their sums are not those of"))
+  }
+
+  /// Earlier versions kept one sum over the examples for each.
+  @Test(arguments: [6, 8]) func olderCheckpointsAreRead(step: Int) async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("ckpt")
+    let whole = try await trainer([.accuracy]).fit(Points.train(), epochs: 3)
+    try await trainer([.accuracy]).fit(
+      Points.train(), epochs: 3,
+      callbacks: [.checkpoint(path, everySteps: 3), Callback(CheckpointTests.Interruption(after: step))])
+    let state = "\(path)/state.json"
+    var json = try #require(
+      JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: state))) as? [String: Any])
+    let totals = try #require(json.removeValue(forKey: "totals") as? [[Double]])
+    json["sums"] = totals.map { $0.first ?? 0 }
+    try JSONSerialization.data(withJSONObject: json).write(to: URL(fileURLWithPath: state))
+    let resumed = trainer([.accuracy])
+    try resumed.resume(from: path)
+    #expect(try await resumed.fit(Points.train(), epochs: 3).epochs.map(\.values) == whole.epochs.map(\.values))
+  }
+}

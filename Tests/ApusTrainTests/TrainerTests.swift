@@ -94,23 +94,51 @@ extension Module {
   }
 
   @Test func metrics() {
+    func value(_ metric: Metric, _ predictions: Tensor, _ targets: Tensor) -> Double {
+      metric.value(metric.sums(predictions, targets).map { $0.item() })
+    }
     let scores = Tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.3, 0.3, 0.4], [0.2, 0.5, 0.3]])
     let labels = Tensor([1, 2, 0, 2], dtype: .uint8)
-    #expect(Metric.accuracy.sum(scores, labels).item() == 1)
-    #expect(Metric.topAccuracy(2).sum(scores, labels).item() == 3)
-    #expect(Metric.accuracy.sum(scores, labels.cast(to: .int64).oneHot(3)).item() == 1)
-    #expect(Metric.accuracy.sum(scores, labels.cast(to: .int64).oneHot(3).cast(to: .float32)).item() == 1)
+    #expect(value(.accuracy, scores, labels) == 0.25)
+    // The third row's first of two equal scores is the second largest.
+    #expect(value(.topAccuracy(2), scores, labels) == 0.75)
+    #expect(value(.accuracy, scores, labels.cast(to: .int64).oneHot(3)) == 0.25)
+    #expect(value(.accuracy, scores, labels.cast(to: .int64).oneHot(3).cast(to: .float32)) == 0.25)
+    #expect(value(.topAccuracy(2), scores, labels.cast(to: .int64).oneHot(3)) == 0.75)
     // As many examples as classes: class numbers may not be taken for scores, nor the reverse.
-    #expect(Metric.accuracy.sum(scores[0..<3], Tensor([[0, 1, 0], [0, 0, 1], [1, 0, 0]])).item() == 1)
-    let column = #expect(throws: ApusError.self) {
-      try checked { Metric.accuracy.sum(scores, labels.unsqueezed(1)) }
+    #expect(value(.accuracy, scores[0..<3], Tensor([[0, 1, 0], [0, 0, 1], [1, 0, 0]])) == 1.0 / 3)
+    for metric in [Metric.accuracy, .topAccuracy(1)] {
+      let column = message { _ = metric.sums(scores, labels.unsqueezed(1)) }
+      #expect(column.contains("class numbers [4]"), "\(column)")
     }
-    #expect(column?.message.contains("class numbers [4]") == true, "\(String(describing: column))")
-    #expect(Metric.binaryAccuracy.sum(Tensor([[1.0], [-1], [2]]), Tensor([[1], [1], [0]])).item() == 1)
-    #expect(Metric.meanSquaredError.sum(Tensor([[1.0, 3], [0, 0]]), Tensor([[0.0, 0], [0, 2]])).item() == 7)
-    #expect(Metric.meanAbsoluteError.sum(Tensor([1.0, -3]), Tensor([0.0, 0])).item() == 4)
-    let diverged = Tensor([[Float.nan, .nan, .nan], [1, .nan, 0]])
-    #expect(Metric.topAccuracy(2).sum(diverged, Tensor([0, 0])).item() == 1)
+    #expect(value(.binaryAccuracy, Tensor([[1.0], [-1], [2]]), Tensor([[1], [1], [0]])) == 1.0 / 3)
+    #expect(message { _ = Metric.binaryAccuracy.sums(Tensor([[1.0], [2]]), Tensor([1, 0])) }.contains("shape [2, 1]"))
+    #expect(value(.meanSquaredError, Tensor([[1.0, 3], [0, 0]]), Tensor([[0.0, 0], [0, 2]])) == 3.5)
+    #expect(value(.meanAbsoluteError, Tensor([1.0, -3]), Tensor([0.0, 0])) == 2)
+    #expect(message { _ = Metric.topAccuracy(0) }.contains("1 or more fit"))
+  }
+
+  /// The first of equal scores, and none that is no number.
+  @Test func topAccuracyOfOneIsTheAccuracy() {
+    let choices = [0.0, 1, 1, -1, .nan, .infinity, -.infinity]
+    var (scores, labels): ([[Double]], [Int]) = ([], [])
+    for a in choices {
+      for b in choices {
+        for c in choices { for label in 0..<3 { (scores, labels) = (scores + [[a, b, c]], labels + [label]) } }
+      }
+    }
+    func shares(_ metric: Metric) -> [Double] {
+      zip(scores, labels).map { metric.sums(Tensor([$0]), Tensor([$1]))[0].item() }
+    }
+    let accuracy = shares(.accuracy)
+    #expect(shares(.topAccuracy(1)) == accuracy)
+    for ((row, label), share) in zip(zip(scores, labels), accuracy) {
+      // NumPy's argmax: the first NaN, else the first of the largest.
+      let best = row.firstIndex { $0.isNaN } ?? row.firstIndex(of: row.max() ?? 0)
+      #expect(share == (best == label && !row[label].isNaN ? 1 : 0), "\(row), \(label)")
+    }
+    // All scores count: everybody but those that are no number.
+    #expect(zip(zip(scores, labels), shares(.topAccuracy(3))).allSatisfy { ($0.0[$0.1].isNaN ? 0 : 1) == $1 })
   }
 
   @Test func metricsNamesDiffer() async throws {
@@ -213,6 +241,95 @@ extension Module {
     await #expect(throws: ApusError.self) {
       try await trainer.fit(Points.train(), epochs: 1, callbacks: [.earlyStopping(monitor: "val_f1")])
     }
+  }
+
+  // MARK: What the optimizer has
+
+  /// A parameter that is to be trained and that no optimizer has would stay as it is without a word.
+  @Test(arguments: [Trainer.Execution.compiled, .eager]) func whatNoOptimizerHas(mode: Trainer.Execution) async throws {
+    func trainer(_ model: any Layer, _ optimizer: any Optimizer) -> Trainer {
+      Trainer(model, optimizer: optimizer, loss: .crossEntropy, mode: mode)
+    }
+    func fit(_ trainer: Trainer) async -> String { await message { try await trainer.fit(Points.train(), epochs: 1) } }
+    // One optimizer in two trainers.
+    let (a, b) = (Points.model(), Points.model())
+    let optimizer = SGD(learningRate: 0.1)
+    let (first, second) = (trainer(a, optimizer), trainer(b, optimizer))
+    #expect(await fit(first) == "no error")
+    let before = b.bits
+    let refused = await fit(second)
+    #expect(refused.contains("does not have all that is to be trained: 0.weight, 0.bias, 1.weight"), "\(refused)")
+    #expect(b.bits == before && second.history.epochs.isEmpty)
+    optimizer.attach(b.parameters)
+    let ofA = a.bits
+    #expect(await fit(second) == "no error")
+    #expect(b.bits != before && a.bits == ofA)
+    #expect(await fit(first) == "no error")
+    #expect(a.bits != ofA)
+    // Some of a model's parameters: the others must be frozen.
+    let c = Points.model()
+    let some = trainer(c, SGD(c[4].parameters, learningRate: 0.1))
+    #expect(await fit(some).contains("0.weight"))
+    c[0..<4].setTrainable(false)
+    #expect(await fit(some) == "no error")
+    // Made trainable later, also between steps.
+    c[1].setTrainable(true)
+    #expect(await fit(some).contains("trained: 1.weight, 1.bias."))
+    c[1].setTrainable(false)
+    final class Thaw: TrainingObserver {
+      func stepDidEnd(_ moment: TrainingMoment) { if moment.step == 2 { moment.trainer.model.setTrainable(true) } }
+    }
+    let thawed = await message {
+      try await some.fit(Points.train(), epochs: 1, callbacks: [Callback(Thaw())])
+    }
+    #expect(thawed.contains("trained: 0.weight"), "\(thawed)")
+    // Sizes that are still unknown, and numbers that have no gradients.
+    let lazy = Sequential { Dense(2) }
+    #expect(await fit(trainer(lazy, SGD([Parameter(Tensor(1.0))]))).contains("trained: 0.weight, 0.bias"))
+    #expect(await fit(trainer(lazy, SGD(lazy.parameters))) == "no error")
+    final class Counting: Module {
+      let places = Parameter(Tensor([0, 1]))
+      let layer = Linear(3, 2)
+      func forward(_ x: Tensor) -> Tensor { layer(x) }
+    }
+    let counting = Counting()
+    #expect(await fit(trainer(counting, SGD(counting.layer.parameters))) == "no error")
+  }
+
+  /// A replaced layer is what is trained and evaluated from then on.
+  @Test(arguments: [Trainer.Execution.compiled, .eager]) func replacedLayers(mode: Trainer.Execution) async throws {
+    final class Net: Module {
+      let head: Slot<any Layer> = Slot(Linear(3, 2))
+      func forward(_ x: Tensor) -> Tensor { head(x) }
+    }
+    let net = Net()
+    let trainer = Trainer(net, optimizer: SGD(learningRate: 0.1), loss: .crossEntropy, metrics: [.accuracy], mode: mode)
+    try await trainer.fit(Points.train(), epochs: 1, validation: Points.test())
+    let old = net.head.module
+    let oldBits = old.bits
+    let new = Linear(3, 2)
+    let newBits = new.bits
+    net.head.module = new
+    let text = await message { try await trainer.fit(Points.train(), epochs: 1) }
+    #expect(text.contains("trained: head.weight, head.bias. Give it them"), "\(text)")
+    #expect(try trainer.predict(Points.inputs).toArray() == new(Points.inputs).toArray())
+    let result = try await trainer.evaluate(Points.test())
+    #expect(abs((result["loss"] ?? 0) - crossEntropy(new(Points.inputs), Points.labels).item()) < 1e-6)
+    trainer.optimizer.attach(net.parameters)
+    try await trainer.fit(Points.train(), epochs: 1)
+    #expect(new.bits != newBits && old.bits == oldBits)
+    // In the midst of an epoch too.
+    final class Swap: TrainingObserver {
+      let net: Net
+      init(_ net: Net) { self.net = net }
+      func stepDidEnd(_ moment: TrainingMoment) {
+        if moment.step == 2 { net.head.module = Sequential { Linear(3, 2) } }
+      }
+    }
+    let swapped = await message {
+      try await trainer.fit(Points.train(), epochs: 1, callbacks: [Callback(Swap(net))])
+    }
+    #expect(swapped.contains("trained: head.0.weight, head.0.bias"), "\(swapped)")
   }
 
   @Test func errors() async throws {

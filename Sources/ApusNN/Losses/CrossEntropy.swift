@@ -26,7 +26,8 @@ public enum LossReduction: Hashable, Sendable {
 ///     shape. A number outside 0 ..< C is an error (argument) unless it is `ignoreIndex`.
 ///   - labelSmoothing: ε of Szegedy et al. (2015, https://arxiv.org/abs/1512.00567): the target becomes
 ///     (1 − ε)·target + ε/C. 0 to 1; otherwise error (argument).
-///   - ignoreIndex: class number of elements that don't count; the mean is over the others (PyTorch's default is −100).
+///   - ignoreIndex: class number of elements that don't count; the mean is over the others (PyTorch's default is −100), and
+///     0 where there are none (PyTorch: NaN).
 ///   - reduction: `.mean` over what counts, for probabilities over all examples.
 /// - Returns: a scalar; with `.none` a loss for each label. Shapes that don't fit each other are an error (shape).
 public func crossEntropy(
@@ -64,7 +65,7 @@ public func crossEntropy(
   let losses = sparse(
     logProbabilities, select(counts, numbers, Tensor.zerosLike(numbers)), axis, labelSmoothing)
   let kept = select(counts, losses, Tensor.zerosLike(losses))
-  return reduction == .mean ? kept.sum() / counts.cast(to: logits.dtype).sum() : reduction.apply(kept)
+  return reduction == .mean ? kept.sum() / counts.cast(to: logits.dtype).sum().clamped(min: 1) : reduction.apply(kept)
 }
 
 private func sparse(
