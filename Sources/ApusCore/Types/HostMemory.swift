@@ -8,14 +8,14 @@ package enum HostMemory {
   ///   - count: how many.
   ///   - stride: bytes of each.
   ///   - what: needs them; for the message.
-  /// - Throws: ``ApusError`` (memory) when it is more than the machine has.
+  /// - Throws: ``ApusError`` (memory) when it is more than this process may have.
   package static func require(_ count: Int, stride: Int = 1, for what: @autoclosure () -> String) throws {
     let bytes = count.multipliedReportingOverflow(by: stride)
-    let physical = apus_bytes_physical()
-    guard !bytes.overflow, UInt(bitPattern: bytes.partialValue) <= UInt(physical) else {
+    let allowed = apus_bytes_allowed()
+    guard !bytes.overflow, UInt(bitPattern: bytes.partialValue) <= UInt(allowed) else {
       throw ApusError(
         .memory,
-        "\(what()) would take \(count) × \(stride) bytes; the machine has \(physical) in all")
+        "\(what()) would take \(count) × \(stride) bytes; this process may have \(allowed) in all")
     }
   }
 }
