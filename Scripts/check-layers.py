@@ -9,7 +9,7 @@ import re
 import sys
 
 # From the bottom to the top: a folder may name the types of those before it.
-ORDER = ["Types", "Tensor", "Ops", "Graph", "Engine", "Autograd", "Program", "Trace"]
+ORDER = ["Context", "Types", "Tensor", "Ops", "Graph", "Engine", "Autograd", "Program", "Trace"]
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CORE = ROOT / "Sources" / "ApusCore"
 LIMIT = ROOT / "Scripts" / "upward-references.txt"

@@ -10,12 +10,12 @@ struct ReverseSweep {
     if let node = tensor.node { add(gradient, to: node.onTape, Int(tensor.outputIndex)) }
   }
 
-  private mutating func add(_ gradient: Tensor, to node: Node, _ index: Int) {
+  private mutating func add(_ gradient: Tensor, to node: TapeNode, _ index: Int) {
     if arrived.add(gradient, to: ObjectIdentifier(node), index) { pending.push(node) }
   }
 
   /// Runs to the leaves, which get their whole gradients.
-  mutating func run(_ leaf: (Node, Tensor) -> Void) throws {
+  mutating func run(_ leaf: (TapeNode, Tensor) -> Void) throws {
     try run(isEnd: { $0.leaf != nil }, leaf)
   }
 
@@ -28,7 +28,7 @@ struct ReverseSweep {
     return targets.map { target in target.node.flatMap { found[ObjectIdentifier($0.onTape)] } }
   }
 
-  private mutating func run(isEnd: (Node) -> Bool, _ end: (Node, Tensor) -> Void) throws {
+  private mutating func run(isEnd: (TapeNode) -> Bool, _ end: (TapeNode, Tensor) -> Void) throws {
     while let node = pending.pop() {
       guard let gradients = arrived.take(ObjectIdentifier(node)) else { continue }
       if isEnd(node) {
@@ -93,9 +93,9 @@ private struct ArrivedGradients {
 
 /// A max-heap by depth: a node comes out after every node that used its results.
 private struct NodeHeap {
-  private var items: [Node] = []
+  private var items: [TapeNode] = []
 
-  mutating func push(_ node: Node) {
+  mutating func push(_ node: TapeNode) {
     items.append(node)
     var i = items.count - 1
     while i > 0 {
@@ -106,7 +106,7 @@ private struct NodeHeap {
     }
   }
 
-  mutating func pop() -> Node? {
+  mutating func pop() -> TapeNode? {
     guard let first = items.first else { return nil }
     let last = items.removeLast()
     if items.isEmpty { return first }

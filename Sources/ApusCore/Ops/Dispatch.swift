@@ -105,14 +105,14 @@ enum Dispatch {
       definition.isDifferentiable
     else { return results.map { Tensor($0) } }
     let keep = definition.residuals
-    var saved = Node.Saved()
+    var saved = TapeNode.Saved()
     for (i, input) in inputs.enumerated() where keep.keepsInput(i) { saved.setInput(i, input.storage) }
     if keep.contains(.outputs) { saved.outputs = results }
     if keep.contains(.types) { saved.types = inputs.map(\.type) }
-    func edge(_ i: Int) -> Node.Edge {
-      i < inputs.count ? Node.Edge(inputs[i]) : Node.Edge()
+    func edge(_ i: Int) -> TapeNode.Edge {
+      i < inputs.count ? TapeNode.Edge(inputs[i]) : TapeNode.Edge()
     }
-    let node = Node(
+    let node = TapeNode(
       primitive, edges: (edge(0), edge(1), edge(2)), more: inputs.count > 3 ? (3..<inputs.count).map(edge) : [],
       count: inputs.count, saved: saved)
     return results.enumerated().map { i, storage in
@@ -126,11 +126,11 @@ enum Dispatch {
     let definition = primitive.definition
     if !definition.isDifferentiable { return Tensor(result) }
     let keep = definition.residuals
-    var saved = Node.Saved()
+    var saved = TapeNode.Saved()
     if keep.contains(.input0) { saved.input0 = x.storage }
     if keep.contains(.outputs) { saved.outputs = [result] }
-    let edges = (Node.Edge(x), Node.Edge(), Node.Edge())
-    return Tensor(result, node: Node(primitive, edges: edges, count: 1, saved: saved))
+    let edges = (TapeNode.Edge(x), TapeNode.Edge(), TapeNode.Edge())
+    return Tensor(result, node: TapeNode(primitive, edges: edges, count: 1, saved: saved))
   }
 
   private static func track(_ primitive: Primitive, _ a: Tensor, _ b: Tensor, result: Storage) -> Tensor {
@@ -144,12 +144,12 @@ enum Dispatch {
       if !definition.isDifferentiable { return Tensor(result) }
       keep = definition.residuals
     }
-    var saved = Node.Saved()
+    var saved = TapeNode.Saved()
     if keep.contains(.input0) { saved.input0 = a.storage }
     if keep.contains(.input1) { saved.input1 = b.storage }
     if keep.contains(.outputs) { saved.outputs = [result] }
-    let edges = (Node.Edge(a), Node.Edge(b), Node.Edge())
-    return Tensor(result, node: Node(primitive, edges: edges, count: 2, saved: saved))
+    let edges = (TapeNode.Edge(a), TapeNode.Edge(b), TapeNode.Edge())
+    return Tensor(result, node: TapeNode(primitive, edges: edges, count: 2, saved: saved))
   }
 
   // MARK: Errors

@@ -93,8 +93,8 @@ public struct Residuals: OptionSet, Sendable {
 public struct VJPContext {
   /// Gradients of the outputs up to the last that one arrived for.
   let outputGradients: [Tensor?]
-  let node: Node
-  let saved: Node.Saved
+  let node: TapeNode
+  let saved: TapeNode.Saved
 
   /// The gradient of the only (or first) output.
   public var gradient: Tensor { outputGradient(0) ?? Tensor.zerosLike(output(0)) }

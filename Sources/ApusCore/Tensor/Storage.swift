@@ -237,13 +237,3 @@ extension Mutex where Value == Void {
     let mutex = Mutex(())
   }
 }
-
-/// What memory the process may have.
-enum Memory {
-  /// Bytes in all: the machine's, or what the process's limits and its container leave of it.
-  static var allowed: Int { Int(clamping: apus_bytes_allowed()) }
-
-  static func refused(_ type: TensorType, _ bytes: Int) -> ApusError {
-    ApusError(.memory, "\(type) needs \(bytes) bytes; the process may have \(allowed) in all")
-  }
-}

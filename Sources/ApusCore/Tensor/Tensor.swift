@@ -11,12 +11,12 @@
 public struct Tensor: Sendable {
   /// The elements' memory: for engines.
   public internal(set) var storage: Storage
-  var node: Node?
+  var node: TapeNode?
   /// Which of its node's outputs it is.
   var outputIndex: Int32 = 0
 
   @inline(__always)
-  init(_ storage: Storage, node: Node? = nil, outputIndex: Int32 = 0) {
+  init(_ storage: Storage, node: TapeNode? = nil, outputIndex: Int32 = 0) {
     self.storage = storage
     self.node = node
     self.outputIndex = outputIndex
@@ -82,6 +82,6 @@ public struct Tensor: Sendable {
           operands: [type]),
         type: type)
     }
-    return Tensor(storage, node: Node(leaf: nil))
+    return Tensor(storage, node: TapeNode(leaf: nil))
   }
 }

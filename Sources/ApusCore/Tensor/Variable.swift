@@ -114,12 +114,12 @@ public class Variable: @unchecked Sendable {
 /// ```
 public final class Parameter: Variable, @unchecked Sendable {
   let slot = GradientSlot()
-  private let leaf: Node
+  private let leaf: TapeNode
   private let trainable: Atomic<Bool>
 
   /// - Parameter value: nil for a parameter whose shape is not known yet. Only floating-point ones get gradients.
   public override init(_ value: Tensor?) {
-    leaf = Node(leaf: slot)
+    leaf = TapeNode(leaf: slot)
     trainable = Atomic(true)
     super.init(value)
   }
@@ -135,7 +135,7 @@ public final class Parameter: Variable, @unchecked Sendable {
   }
 
   /// The leaf that gradients are collected at; nil while it is frozen.
-  var trackedLeaf: Node? { isTrainable ? leaf : nil }
+  var trackedLeaf: TapeNode? { isTrainable ? leaf : nil }
 
   /// The gradient `backward` accumulated, of the value's shape; nil before, and after an optimizer's `zeroGradients`.
   public var gradient: Tensor? {

@@ -48,15 +48,15 @@ final class DifferentiableCall: Sendable {
   ///   - operands: the graph's inputs as they were at the call, with their nodes.
   func attach(_ results: [Tensor], outputs: [Bool], operands: [Tensor]) -> [Tensor] {
     guard operands.contains(where: { $0.node != nil }) else { return results }
-    var saved = Node.Saved()
+    var saved = TapeNode.Saved()
     for (i, operand) in operands.enumerated() { saved.setInput(i, operand.storage) }
     let indices = outputs.indices.filter { outputs[$0] }
     saved.outputs = indices.map { results[$0].storage }
     saved.types = operands.map(\.type)
-    func edge(_ i: Int) -> Node.Edge {
-      i < operands.count ? Node.Edge(operands[i]) : Node.Edge()
+    func edge(_ i: Int) -> TapeNode.Edge {
+      i < operands.count ? TapeNode.Edge(operands[i]) : TapeNode.Edge()
     }
-    let node = Node(
+    let node = TapeNode(
       primitive, edges: (edge(0), edge(1), edge(2)), more: operands.count > 3 ? (3..<operands.count).map(edge) : [],
       count: operands.count, saved: saved)
     var attached = results

@@ -71,7 +71,7 @@ final class Trace: @unchecked Sendable {
     guard requiresGradient else { return input }
     let slot = GradientSlot()
     argumentSlots.insert(ObjectIdentifier(slot))
-    return Tensor(input.storage, node: Node(leaf: slot))
+    return Tensor(input.storage, node: TapeNode(leaf: slot))
   }
 
   private func symbolic(_ id: ValueID) -> Tensor {

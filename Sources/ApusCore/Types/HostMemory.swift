@@ -19,3 +19,13 @@ package enum HostMemory {
     }
   }
 }
+
+/// What memory the process may have.
+enum Memory {
+  /// Bytes in all: the machine's, or what the process's limits and its container leave of it.
+  static var allowed: Int { Int(clamping: apus_bytes_allowed()) }
+
+  static func refused(_ type: TensorType, _ bytes: Int) -> ApusError {
+    ApusError(.memory, "\(type) needs \(bytes) bytes; the process may have \(allowed) in all")
+  }
+}

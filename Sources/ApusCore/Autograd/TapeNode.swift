@@ -4,9 +4,9 @@ import Synchronization
 ///
 /// A node refers to its operands' nodes, never to the tensors that came of it, so a tape lives exactly as long as a
 /// tensor that needs it. Teardown is iterative: a chain of a million nodes must not be a million frames deep.
-final class Node: @unchecked Sendable {
+final class TapeNode: @unchecked Sendable {
   struct Edge {
-    var node: Node?
+    var node: TapeNode?
     var index: Int32 = 0
 
     init() {}
@@ -61,7 +61,7 @@ final class Node: @unchecked Sendable {
   /// A gradient that was itself recorded (`createGraph`) lies in the slot and holds its tape, which leads back to the
   /// leaf. So tapes do not hold what keeps the slot open: when the last tensor with this node goes, the slot is closed
   /// and lets its gradient go.
-  private let taped: Node?
+  private let taped: TapeNode?
   /// Edges are written at creation and in `deinit` only, when nobody else can look: dynamic exclusivity checks would be
   /// a sixth of a scalar's backward.
   @exclusivity(unchecked) private var edge0 = Edge()
@@ -79,7 +79,7 @@ final class Node: @unchecked Sendable {
     edgeCount = 0
     reachesLeaf = !isPoint
     leaf = slot
-    taped = Node(tapeLeaf: slot, isPoint: isPoint)
+    taped = TapeNode(tapeLeaf: slot, isPoint: isPoint)
     saved = Mutex(Saved())
   }
 
@@ -95,7 +95,7 @@ final class Node: @unchecked Sendable {
 
   /// The node that edges refer to.
   @inline(__always)
-  var onTape: Node { taped ?? self }
+  var onTape: TapeNode { taped ?? self }
 
   init(_ primitive: Primitive, edges: (Edge, Edge, Edge), more: [Edge] = [], count: Int, saved: consuming Saved) {
     self.primitive = primitive
@@ -144,20 +144,20 @@ final class Node: @unchecked Sendable {
   deinit {
     if taped != nil { leaf?.close() }
     guard edge0.node != nil || edge1.node != nil || edge2.node != nil || !moreEdges.isEmpty else { return }
-    var pending: [Node] = []
+    var pending: [TapeNode] = []
     takeLastReferences(into: &pending)
     while let node = pending.popLast() { node.takeLastReferences(into: &pending) }
   }
 
   /// Moves the operands' nodes that only this one holds to `pending`, so that no deinit nests in another.
-  private func takeLastReferences(into pending: inout [Node]) {
-    Node.take(&edge0.node, into: &pending)
-    Node.take(&edge1.node, into: &pending)
-    Node.take(&edge2.node, into: &pending)
-    for i in moreEdges.indices { Node.take(&moreEdges[i].node, into: &pending) }
+  private func takeLastReferences(into pending: inout [TapeNode]) {
+    TapeNode.take(&edge0.node, into: &pending)
+    TapeNode.take(&edge1.node, into: &pending)
+    TapeNode.take(&edge2.node, into: &pending)
+    for i in moreEdges.indices { TapeNode.take(&moreEdges[i].node, into: &pending) }
   }
 
-  private static func take(_ node: inout Node?, into pending: inout [Node]) {
+  private static func take(_ node: inout TapeNode?, into pending: inout [TapeNode]) {
     if node == nil { return }
     if isKnownUniquelyReferenced(&node), let last = node, last.edgeCount > 0 { pending.append(last) }
     node = nil
