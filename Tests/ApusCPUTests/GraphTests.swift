@@ -270,8 +270,10 @@ import Testing
       let gradient = try g.add(.permute(swap), [product])[0]
       g.addOutput("g", try g.add(.add, [gradient, gradient])[0])
       try expectAgreement(g, [try random(type(40, 80), seed: 1), try random(type(40, 60), seed: 2)])
-      let executable = try CPUExecutable(g)
-      #expect(try Planner.plan(executable.graph, donated: []).steps.count == 2)
+      let executable = try CPUExecutable(g, options: CompileOptions())
+      #expect(
+        try Planner.plan(executable.graph, donated: [], options: CompileOptions(), constants: PackedConstants()).steps
+          .count == 2)
     }
   }
 
@@ -301,7 +303,7 @@ import Testing
     let w = g.addConstant(Tensor(storage: weights))
     g.addOutput("y", try g.add(.convolution(Convolution()), [x, w])[0])
     try expectAgreement(g, [try random(f32([2, 16, 9, 9]), seed: 1)])
-    let plan = try Planner.plan(g, donated: [])
+    let plan = try Planner.plan(g, donated: [], options: CompileOptions(), constants: PackedConstants())
     // Reorder the image, convolve, reorder the result: nothing for the weights.
     #expect(plan.steps.count <= 3)
   }

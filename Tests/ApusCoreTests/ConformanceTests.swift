@@ -29,7 +29,9 @@ private final class GraphEngine: CompilingEngine {
   let name = "graphs"
   let devices = [Device.cpu]
   let singleOperations = SingleOperations()
-  func compile(_ graph: Graph) throws -> any Executable { try Engines.embedded.compile(graph) }
+  func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
+    try Engines.embedded.compile(graph, options: options)
+  }
 }
 
 extension ConformanceTests {

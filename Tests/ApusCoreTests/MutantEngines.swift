@@ -29,7 +29,7 @@ final class MutantEngine: Engine {
     return try after(primitive, inputs, results)
   }
 
-  func compile(_ graph: Graph) throws -> any Executable {
+  func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
     makeExecutable?(graph) ?? InterpretedExecutable(graph, engine: self)
   }
 }
@@ -90,7 +90,8 @@ final class MutantExecutable: Executable, @unchecked Sendable {
     self.fault = fault
   }
 
-  func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage] {
+  func run(_ inputs: inout [Storage], context: RunContext) throws -> [Storage] {
+    let donated = context.donated
     let honest = InterpretedExecutable(graph, engine: ReferenceEngine.shared)
     /// The donated inputs, overwritten with values of their type that the graph's nodes compute.
     func overwriteDonated() throws {

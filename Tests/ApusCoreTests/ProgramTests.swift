@@ -1,3 +1,4 @@
+import Synchronization
 import Testing
 
 @testable import ApusCore
@@ -23,7 +24,7 @@ import Testing
     #expect(program.arguments.map(\.name) == ["x"] && program.results.map(\.name) == ["y"])
     #expect(program.variables.map(\.name) == ["w"] && program.variables[0].variable === weight)
     #expect(!program.writesState)
-    let ready = program.compiled()
+    let ready = try program.compiled()
     let x = Tensor([[1.0, 1], [2, 0], [0, 1]])
     let expected: [Float] = [5, 7, 9, 2, 4, 6, 4, 5, 6]
     #expect(try ready([x])[0].toArray(of: Float.self) == expected)
@@ -125,6 +126,80 @@ import Testing
     // 250 ms of spinning would be seen, however busy the machine is.
     #expect(spent < 0.02, "\(spent) s of processor time while waiting")
     #expect(state.value.toArray(of: Float.self) == [1])
+  }
+}
+
+/// What an engine is told of one run.
+@Suite struct RunContextTests {
+  private func chain(_ length: Int) throws -> Program {
+    var graph = Graph(name: "chain")
+    var x = graph.addInput("x", TensorType(.float32, ["n", 64]))
+    let w = graph.addInput("w", TensorType(.float32, [64, 64]))
+    for _ in 0..<length { x = try graph.add(.matmul, [x, w])[0] }
+    graph.addOutput("y", x)
+    return try Program(graph)
+  }
+
+  static let engines: [any Engine] = [Engines.embedded, ReferenceEngine.shared]
+
+  @Test("a deadline that has passed, and a cancelled run, throw; later runs are right", arguments: [0, 1])
+  func limits(_ index: Int) throws {
+    let program = try chain(8)
+    let ready = try CompiledProgram(program, engine: Self.engines[index])
+    let arguments = [Tensor.ones([3, 64]), Tensor.ones([64, 64]) / 64]
+    let late = #expect(throws: ApusError.self) {
+      try ready(arguments, context: RunContext(deadline: .now - .seconds(1)))
+    }
+    #expect(late?.kind == .cancelled && late?.message.contains("deadline") == true)
+    let cancelled = #expect(throws: ApusError.self) { try ready(arguments, context: RunContext(isCancelled: { true })) }
+    #expect(cancelled?.kind == .cancelled && cancelled?.message.contains("cancelled") == true)
+    let inTime = RunContext(deadline: .now + .seconds(3600), isCancelled: { false })
+    expectClose(try ready(arguments, context: inTime)[0], Tensor.ones([3, 64]), 1e-5)
+  }
+
+  @Test("an observer sees every step of both engines", arguments: [0, 1])
+  func observer(_ index: Int) throws {
+    let ready = try CompiledProgram(try chain(5), engine: Self.engines[index])
+    let names = Mutex<[String]>([])
+    let context = RunContext { step in names.withLock { $0.append(step.name) } }
+    _ = try ready([Tensor.ones([3, 64]), Tensor.ones([64, 64])], context: context)
+    #expect(names.withLock { $0 }.filter { $0.contains("matmul") }.count == 5)
+  }
+
+  @Test("a run that is cancelled leaves state that it would have overwritten as it was")
+  func cancelledUpdate() throws {
+    let state = Buffer(Tensor.ones([64]))
+    let step = compiled { (x: Tensor) in state.value = (state.value + x) * 2 }
+    try step(Tensor.zeros([64]))
+    let ready = try step.program(Tensor.zeros([64])).compiled()
+    #expect(throws: ApusError.self) { try ready([Tensor.ones([64])], context: RunContext(isCancelled: { true })) }
+    #expect(state.value.toArray(of: Float.self) == [Float](repeating: 2, count: 64))
+  }
+
+  @Test("sizes are found from the inputs, kept to a number, and made once by callers that come together")
+  func sizes() async throws {
+    let graph = try chain(2).graph
+    let plans = PerSizes<Int>(graph, capacity: 2)
+    let made = Mutex<[Int]>([])
+    @Sendable func value(_ n: Int) throws -> Int {
+      let inputs = [Tensor.zeros([n, 64]).storage, Tensor.zeros([64, 64]).storage]
+      return try plans.value(for: inputs) { graph in
+        made.withLock { $0.append(n) }
+        return graph.type(graph.outputs[0].value).shape[0]
+      }
+    }
+    try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<8 { group.addTask { try value(5) } }
+      for try await found in group { #expect(found == 5) }
+    }
+    #expect(made.withLock { $0 } == [5])
+    #expect(try [value(6), value(5), value(7), value(5), value(6)] == [6, 5, 7, 5, 6])
+    // 6 was used longest ago when 7 came.
+    #expect(made.withLock { $0 } == [5, 6, 7, 6] && plans.count == 2)
+    let misfit = #expect(throws: ApusError.self) {
+      try plans.value(for: [Tensor.zeros([3, 65]).storage, Tensor.zeros([64, 64]).storage]) { _ in 0 }
+    }
+    #expect(misfit?.message.contains("x of chain must be of shape [n, 64]") == true)
   }
 }
 

@@ -65,7 +65,9 @@ public final class CPUEngine: Engine {
     return result
   }
 
-  public func compile(_ graph: Graph) throws -> any Executable { try CPUExecutable(graph) }
+  public func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
+    try CPUExecutable(graph, options: options)
+  }
 }
 
 /// What Core asks for where this target is linked in.

@@ -42,6 +42,8 @@ final class Plan: Sendable {
   let arenaBytes: Int
   /// Donated inputs that steps overwrite.
   let overwritten: [Int]
+  /// Limits are looked at before the steps up to this one: it overwrites a donated input, after which a run must end well.
+  private let lastLimited: Int
   /// Inputs whose layout the steps know; the others are read plain and contiguous.
   let opaqueInputs: Set<Int>
   /// Whether the steps run on the compute thread's team; else inline on the caller.
@@ -52,8 +54,7 @@ final class Plan: Sendable {
 
   init(
     slots: [Slot], steps: [Step], names: [String], nodes: [TracedNode?], outputs: [Output], arenaBytes: Int,
-    overwritten: [Int],
-    opaqueInputs: Set<Int>,
+    overwritten: [Int], firstOverwrite: Int?, opaqueInputs: Set<Int>,
     usesTeam: Bool, callsLibraries: Bool
   ) {
     self.slots = slots
@@ -63,6 +64,7 @@ final class Plan: Sendable {
     self.outputs = outputs
     self.arenaBytes = arenaBytes
     self.overwritten = overwritten
+    lastLimited = firstOverwrite ?? steps.count
     self.opaqueInputs = opaqueInputs
     self.usesTeam = usesTeam
     self.callsLibraries = callsLibraries
@@ -70,8 +72,7 @@ final class Plan: Sendable {
   }
 
   /// Runs the steps. `inputs` must lie as the plan was built for.
-  /// - Parameter observer: called after each step with its name and duration.
-  func run(_ inputs: inout [Storage], observer: ((String, Duration) -> Void)? = nil) throws -> [Storage] {
+  func run(_ inputs: inout [Storage], context: RunContext = RunContext()) throws -> [Storage] {
     for i in overwritten where !(isKnownUniquelyReferenced(&inputs[i]) && inputs[i].isReusable) {
       inputs[i] = try inputs[i].copied()
     }
@@ -99,24 +100,27 @@ final class Plan: Sendable {
       }
       guard let addresses = UnsafePointer(table.baseAddress) else { return }
       if usesTeam {
-        try ComputeThread.run { try run(addresses, observer) }
+        try ComputeThread.run { try run(addresses, context) }
       } else if callsLibraries {
         let before = apus_dnn_use_threads(1)
         defer { _ = apus_dnn_use_threads(before) }
-        try run(addresses, observer)
+        try run(addresses, context)
       } else {
-        try run(addresses, observer)
+        try run(addresses, context)
       }
     }
     return results
   }
 
-  private func run(_ addresses: Addresses, _ observer: ((String, Duration) -> Void)?) throws {
+  private func run(_ addresses: Addresses, _ context: RunContext) throws {
     let clock = ContinuousClock()
+    let isLimited = context.isLimited
     for i in steps.indices {
+      if isLimited, i <= lastLimited { try context.check("a compiled graph") }
       do {
-        if let observer {
-          observer(names[i], try clock.measure { try steps[i](addresses) })
+        if let observer = context.observer {
+          let duration = try clock.measure { try steps[i](addresses) }
+          observer(.init(name: names[i], duration: duration))
         } else {
           try steps[i](addresses)
         }

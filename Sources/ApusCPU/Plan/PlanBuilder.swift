@@ -53,12 +53,18 @@ final class PlanBuilder {
   private let donated: Set<Int>
   private var opaqueInputs: Set<Int> = []
   private var callsLibraries = false
+  /// The first step that writes a donated input.
+  private var firstOverwrite: Int?
   /// Whether donated inputs may be overwritten by now: nothing that can fail remains.
   var mayOverwriteInputs = false
   /// Whether results may take over the memory of operands that are read for the last time.
   var mayReuse = true
 
-  init(types: [TensorType], threads: Int, donated: Set<Int>) {
+  /// Shared with the plans of other sizes.
+  private let constants: PackedConstants
+
+  init(types: [TensorType], threads: Int, donated: Set<Int>, constants: PackedConstants = PackedConstants()) {
+    self.constants = constants
     values = types.map { Value(type: $0) }
     self.threads = threads
     self.donated = donated
@@ -192,10 +198,15 @@ final class PlanBuilder {
     defer { name = purpose }
     var result = wanted
     if case .constant(let constant) = buffers[form.buffer].home {
-      let scratch = try Constant(bytes: operation.scratchBytes)
-      result.buffer = try makeConstant(bytes: bytes) { target in
-        try runNow { try operation.run([constant.address + form.offset, target], scratch: scratch.address) }
+      let source = constant.address + form.offset
+      let key = PackedConstants.Key(source, form, shape(value), from: reorder.from, to: reorder.to)
+      let packed = try constants.constant(key) {
+        let scratch = try Constant(bytes: operation.scratchBytes)
+        let made = try Constant(bytes: bytes)
+        try runNow { try operation.run([source, made.address], scratch: scratch.address) }
+        return made
       }
+      result.buffer = makeBuffer(.constant(packed), bytes: bytes)
       addForm(result, to: value)
       return result
     }
@@ -220,7 +231,14 @@ final class PlanBuilder {
   ) throws -> Form {
     var result = wanted
     if case .constant(let constant) = buffers[form.buffer].home {
-      result.buffer = try makeConstant(bytes: bytes) { try body(constant.address + form.offset, $0) }
+      let source = constant.address + form.offset
+      let key = PackedConstants.Key(source, form, shape(value), from: nil, to: nil)
+      let packed = try constants.constant(key) {
+        let made = try Constant(bytes: bytes)
+        try body(source, made.address)
+        return made
+      }
+      result.buffer = makeBuffer(.constant(packed), bytes: bytes)
       addForm(result, to: value)
       return result
     }
@@ -299,6 +317,7 @@ final class PlanBuilder {
       buffers[buffer].last = max(buffers[buffer].last, steps.count)
     }
     if libraries { callsLibraries = true }
+    if firstOverwrite == nil, writes.contains(where: { isInput(slots[$0].buffer) }) { firstOverwrite = steps.count }
     steps.append(step)
     names.append(name)
     nodes.append(node)
@@ -350,7 +369,7 @@ final class PlanBuilder {
     }
     return Plan(
       slots: placed, steps: steps, names: names, nodes: nodes, outputs: results, arenaBytes: arena.bytes,
-      overwritten: overwritten,
+      overwritten: overwritten, firstOverwrite: firstOverwrite,
       opaqueInputs: opaqueInputs, usesTeam: threads > 1, callsLibraries: callsLibraries)
   }
 

@@ -9,13 +9,10 @@ struct Planner {
   /// Work below this many nanoseconds stays on the caller's thread: a hop to the team would cost more than it brings.
   private static let teamThreshold = 25_000.0
 
-  static func plan(_ graph: Graph, donated: Set<Int>) throws -> Plan {
-    try Planner(graph: graph, donated: donated).plan()
-  }
-
-  private init(graph: Graph, donated: Set<Int>) {
-    self.graph = graph
-    self.donated = donated
+  static func plan(
+    _ graph: Graph, donated: Set<Int>, options: CompileOptions, constants: PackedConstants
+  ) throws -> Plan {
+    try Planner(graph: graph, donated: donated).plan(options, constants)
   }
 
   /// One primitive applied to storages as they lie (eager).
@@ -31,13 +28,13 @@ struct Planner {
     return try builder.finish(outputs: results, keepsLayouts: true)
   }
 
-  private func plan() throws -> Plan {
+  private func plan(_ options: CompileOptions, _ constants: PackedConstants) throws -> Plan {
     let types = graph.types.indices.map { graph.type(ValueID($0)) }
     let work = graph.nodes.reduce(0.0) { sum, node in
       sum + Cost.of(node.primitive, node.inputs.map { types[$0.index] }, node.outputs.map { types[$0.index] })
     }
-    let threads = work > Self.teamThreshold ? Int(ck_threads()) : 1
-    let builder = PlanBuilder(types: types, threads: threads, donated: donated)
+    let threads = work > Self.teamThreshold && options.threads != 1 ? Int(ck_threads()) : 1
+    let builder = PlanBuilder(types: types, threads: threads, donated: donated, constants: constants)
     for (i, port) in graph.inputs.enumerated() { builder.addInput(i, port.value.index) }
     for (id, tensor) in graph.constants { try builder.addConstant(tensor.storage, id.index) }
     let units = UnitFormation.units(of: graph)

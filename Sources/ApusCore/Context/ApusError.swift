@@ -20,6 +20,8 @@ public struct ApusError: Error, Sendable {
     case file
     /// Something this engine cannot do.
     case unsupported
+    /// A run that was cancelled, or passed its deadline.
+    case cancelled
   }
 
   /// What kind of thing went wrong.

@@ -7,7 +7,9 @@ import Synchronization
 /// final class MyEngine: CompilingEngine {
 ///   let name = "mine", devices = [Device(engine: "mine")]
 ///   let singleOperations = SingleOperations()
-///   func compile(_ graph: Graph) throws -> any Executable { try ReferenceEngine.shared.compile(graph) }  // or yours
+///   func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
+///     try ReferenceEngine.shared.compile(graph, options: options)  // or yours
+///   }
 /// }
 /// ```
 public protocol CompilingEngine: Engine {

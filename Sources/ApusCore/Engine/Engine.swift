@@ -28,9 +28,10 @@ public protocol Engine: AnyObject, Sendable {
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage?
 
-  /// Prepares a graph for repeated running. Its sizes are all known: symbolic ones are resolved before.
+  /// Prepares a graph for repeated running. Sizes may have names: what depends on them is made when they are known, as
+  /// ``PerSizes`` does.
   /// - Throws: ``ApusError`` for what it can't run.
-  func compile(_ graph: Graph) throws -> any Executable
+  func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable
 }
 
 /// Which operand's memory an element-wise result may overwrite.
@@ -42,11 +43,19 @@ public protocol Executable: AnyObject, Sendable {
   ///
   /// - Parameters:
   ///   - inputs: one storage for each input of the graph, in order; unchanged when it throws.
-  ///   - donated: indices of inputs whose memory may be overwritten if nothing else holds them
-  ///     (`isKnownUniquelyReferenced(&inputs[i])`). An engine writes them only once nothing that can fail remains.
+  ///   - context: what may be overwritten (an input that is donated and that nothing else holds,
+  ///     `isKnownUniquelyReferenced(&inputs[i])`), how long the run may take and who watches. An engine writes donated
+  ///     inputs only once nothing that can fail remains, and no longer looks at the limits then.
   /// - Returns: one storage for each output of the graph, in order.
-  /// - Throws: ``ApusError`` for what only values show, or memory that can't be had.
-  func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage]
+  /// - Throws: ``ApusError`` for what only values show, memory that can't be had, and (cancelled) by the context.
+  func run(_ inputs: inout [Storage], context: RunContext) throws -> [Storage]
+}
+
+extension Executable {
+  /// Runs the graph without limits.
+  public func run(_ inputs: inout [Storage], donated: Set<Int>) throws -> [Storage] {
+    try run(&inputs, context: RunContext(donated: donated))
+  }
 }
 
 extension Engine {
@@ -62,7 +71,11 @@ extension Engine {
   ) throws -> Storage? { nil }
 
   /// Runs the graph node by node: an ``InterpretedExecutable``.
-  public func compile(_ graph: Graph) throws -> any Executable { InterpretedExecutable(graph, engine: self) }
+  public func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
+    InterpretedExecutable(graph, engine: self)
+  }
+  /// Prepares a graph as the engine decides.
+  public func compile(_ graph: Graph) throws -> any Executable { try compile(graph, options: CompileOptions()) }
 }
 
 /// The engines of this process.

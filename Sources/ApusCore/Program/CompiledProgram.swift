@@ -9,21 +9,26 @@ public final class CompiledProgram: Sendable {
   /// What it computes.
   public let program: Program
   let state: ProgramState
-  private let executable: SizedExecutable
+  private let executable: any Executable
 
-  init(_ program: Program, engine: any Engine) {
+  init(_ program: Program, engine: any Engine, options: CompileOptions = CompileOptions()) throws {
     self.program = program
     state = ProgramState(program)
-    executable = SizedExecutable(program.graph, engine: engine)
+    var options = options
+    options.donated = state.donated
+    executable = try engine.compile(program.graph, options: options)
   }
 
   /// Runs the program on its arguments, in order; sizes that it names are taken from them.
   ///
   /// A run that throws leaves the state as it was. Results are not on a gradient tape.
+  /// - Parameters:
+  ///   - arguments: one for each of the program's arguments.
+  ///   - context: limits and watchers of this run; what it donates is the program's state, whatever is said there.
   /// - Returns: the results, in order.
   /// - Throws: ``ApusError``: (argument) for another number of arguments or one without values, (dtype), (shape) for one
   ///   that does not fit, and for what only values show.
-  public func callAsFunction(_ arguments: [Tensor]) throws -> [Tensor] {
+  public func callAsFunction(_ arguments: [Tensor], context: RunContext = RunContext()) throws -> [Tensor] {
     let ports = program.arguments
     guard arguments.count == ports.count else {
       throw ApusError(
@@ -44,13 +49,15 @@ public final class CompiledProgram: Sendable {
     let sizes = try SizeBinding.bind(
       ports.map { program.graph.type($0.value).shape }, arguments.map(\.type), zeroFits: false
     ) { "\(ports[$0].name) of \(program.name)" }
-    return try run(arguments, sizes: sizes, keepsOperands: false).results
+    return try run(arguments, sizes: sizes, keepsOperands: false, context).results
   }
 
   /// The same by names.
   /// - Returns: the results by their names.
-  /// - Throws: ``ApusError`` (argument) for a missing or an unknown name, and as with ``callAsFunction(_:)-([Tensor])``.
-  public func callAsFunction(_ arguments: [String: Tensor]) throws -> [String: Tensor] {
+  /// - Throws: ``ApusError`` (argument) for a missing or an unknown name, and as by position.
+  public func callAsFunction(
+    _ arguments: [String: Tensor], context: RunContext = RunContext()
+  ) throws -> [String: Tensor] {
     let names = program.arguments.map(\.name)
     for name in arguments.keys.sorted() where !names.contains(name) {
       throw ApusError(
@@ -62,19 +69,23 @@ public final class CompiledProgram: Sendable {
       }
       return tensor
     }
-    return Dictionary(uniqueKeysWithValues: zip(program.results.map(\.name), try self(ordered)))
+    return Dictionary(uniqueKeysWithValues: zip(program.results.map(\.name), try self(ordered, context: context)))
   }
 
   func run(
-    _ arguments: [Tensor], sizes: [String: Int], keepsOperands: Bool
+    _ arguments: [Tensor], sizes: [String: Int], keepsOperands: Bool, _ context: RunContext = RunContext()
   ) throws -> (results: [Tensor], operands: [Tensor]?) {
-    try state.run(arguments, keepsOperands: keepsOperands) { storages, donated in
-      try executable.run(&storages, donated: donated, sizes: sizes)
-    }
+    var context = context
+    context.sizes = sizes
+    context.donated = state.donated
+    return try state.run(arguments, keepsOperands: keepsOperands) { try executable.run(&$0, context: context) }
   }
 }
 
 extension Program {
   /// Makes the program ready on the engine of this thread.
-  public func compiled() -> CompiledProgram { CompiledProgram(self, engine: Engines.current) }
+  /// - Throws: ``ApusError`` when the engine can't run it.
+  public func compiled(options: CompileOptions = CompileOptions()) throws -> CompiledProgram {
+    try CompiledProgram(self, engine: Engines.current, options: options)
+  }
 }

@@ -14,7 +14,7 @@ struct ProgramState: Sendable {
   /// In one order for everybody, so that two programs that write the same variables don't wait for each other for ever.
   private let updates: [Update]
   /// Inputs whose memory a run may overwrite.
-  private let donated: Set<Int>
+  let donated: Set<Int>
   /// What variables and gradients must be for the graph to fit.
   private let expected: [(source: Program.Source, type: TensorType)]
 
@@ -60,9 +60,9 @@ struct ProgramState: Sendable {
   /// - Parameters:
   ///   - arguments: one tensor for each argument.
   ///   - keepsOperands: whether the inputs are returned too, as they were, with their places on the tape.
-  ///   - body: runs the graph on its inputs, of which some may be overwritten.
+  ///   - body: runs the graph on its inputs, of which ``donated`` may be overwritten.
   func run(
-    _ arguments: [Tensor], keepsOperands: Bool, _ body: (inout [Storage], Set<Int>) throws -> [Storage]
+    _ arguments: [Tensor], keepsOperands: Bool, _ body: (inout [Storage]) throws -> [Storage]
   ) throws -> (results: [Tensor], operands: [Tensor]?) {
     // What is only read comes first: reading waits for a call that replaces it, and whoever waits must hold nothing.
     var gathered = program.sources.enumerated().map { i, source -> Storage? in
@@ -87,7 +87,7 @@ struct ProgramState: Sendable {
     do {
       guard isComplete else { throw ApusError(.argument, "\(program.name): its state changed while it ran") }
       gathered.removeAll()
-      results = try body(&storages, donated)
+      results = try body(&storages)
     } catch {
       for (k, update) in updates.enumerated() {
         let storage = update.input.flatMap { isComplete ? storages[$0] : gathered[$0] }

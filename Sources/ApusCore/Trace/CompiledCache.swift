@@ -117,7 +117,7 @@ public final class CompiledCache: @unchecked Sendable {
     traces.add(1, ordering: .relaxed)
     Diagnostics.debug("\(name): traced for \(types), \(program.graph.nodes.count) nodes")
     let made = Entry(
-      CompiledProgram(program, engine: engine), template: template,
+      try CompiledProgram(program, engine: engine), template: template,
       differentiableOutputs: key.recordsGradients ? differentiable : [])
     keep(made, key)
     return made
