@@ -15,6 +15,7 @@ import Testing
   @Test func fastPathAgrees() throws {
     let unary: [Primitive] = [
       .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .sqrt, .sin, .cos, .tanh, .erf, .sigmoid, .relu,
+      .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF,
     ]
     let binary: [Primitive] = [.add, .subtract, .multiply, .divide, .power, .maximum, .minimum]
     for count in [1, 7, 100_000] {

@@ -177,7 +177,7 @@ func bytes(header: String, data: [UInt8] = [], length: UInt64? = nil) -> Data {
   }
 
   /// Names are told apart by their bytes, as the format has them: "é" may be one scalar or two.
-  @Test func namesAreBytes() throws {
+  @Test func namesInTheHeaderAreBytes() throws {
     let folder = try TemporaryFolder()
     let header =
       #"{"caf\u00e9":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"cafe\u0301":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}"#
