@@ -13,6 +13,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "Sources" / "CKernels"
 OPENMP = ROOT / "Sources" / "COpenMP"
+CORE = ROOT / "Sources" / "CApus"
 
 
 def build():
@@ -20,10 +21,10 @@ def build():
     if "CK_LIBRARY" in os.environ:
         return os.environ["CK_LIBRARY"]
     target = Path(tempfile.gettempdir()) / f"libckernels-{os.getuid()}.so"
-    sources = [*sorted(SOURCES.glob("*.c")), OPENMP / "openmp.c"]
+    sources = [*sorted(SOURCES.glob("*.c")), OPENMP / "openmp.c", *CORE.glob("limits.c")]
     newest = max(path.stat().st_mtime for path in SOURCES.rglob("*.[ch]"))
     if not target.exists() or target.stat().st_mtime < newest:
-        flags = ["-O2", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-I", str(SOURCES / "include"), "-I", str(OPENMP / "include")]
+        flags = ["-O2", "-g", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror", "-I", str(SOURCES / "include"), "-I", str(OPENMP / "include"), "-I", str(CORE / "include")]
         flags += os.environ.get("CK_FLAGS", "").split()
         subprocess.check_call(["clang", *flags, *map(str, sources), "-o", str(target), "-ldl", "-lm"])
     return str(target)
