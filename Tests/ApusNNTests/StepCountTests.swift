@@ -101,7 +101,7 @@ import Testing
     }
     for _ in 0..<4 { try step() }
     #expect(step.traceCount == 1)
-    func powers() throws -> Int { try step.graph().nodes.count { $0.operation.name == "power" } }
+    func powers() throws -> Int { try step.graph().nodes.count { $0.primitive.name == "power" } }
     #expect(try powers() == 2)
     parameters[3].isTrainable = true
     for _ in 0..<4 { try step() }
