@@ -161,7 +161,7 @@ import Testing
   func observer(_ index: Int) throws {
     let ready = try CompiledProgram(try chain(5), engine: Self.engines[index])
     let names = Mutex<[String]>([])
-    let context = RunContext { step in names.withLock { $0.append(step.name) } }
+    let context = RunContext(observer: { step in names.withLock { $0.append(step.name) } })
     _ = try ready([Tensor.ones([3, 64]), Tensor.ones([64, 64])], context: context)
     #expect(names.withLock { $0 }.filter { $0.contains("matmul") }.count == 5)
   }
