@@ -160,10 +160,10 @@ import Testing
   @Test("an observer sees every step of both engines", arguments: [0, 1])
   func observer(_ index: Int) throws {
     let ready = try CompiledProgram(try chain(5), engine: Self.engines[index])
-    let names = Mutex<[String]>([])
-    let context = RunContext(observer: { step in names.withLock { $0.append(step.name) } })
+    let names = Noted<String>()
+    let context = RunContext(observer: { step in names.append(step.name) })
     _ = try ready([Tensor.ones([3, 64]), Tensor.ones([64, 64])], context: context)
-    #expect(names.withLock { $0 }.filter { $0.contains("matmul") }.count == 5)
+    #expect(names.all.filter { $0.contains("matmul") }.count == 5)
   }
 
   @Test("a run that is cancelled leaves state that it would have overwritten as it was")
@@ -180,11 +180,11 @@ import Testing
   func sizes() async throws {
     let graph = try chain(2).graph
     let plans = PerSizes<Int>(graph, capacity: 2)
-    let made = Mutex<[Int]>([])
+    let made = Noted<Int>()
     @Sendable func value(_ n: Int) throws -> Int {
       let inputs = [Tensor.zeros([n, 64]).storage, Tensor.zeros([64, 64]).storage]
       return try plans.value(for: inputs) { graph in
-        made.withLock { $0.append(n) }
+        made.append(n)
         return graph.type(graph.outputs[0].value).shape[0]
       }
     }
@@ -192,15 +192,22 @@ import Testing
       for _ in 0..<8 { group.addTask { try value(5) } }
       for try await found in group { #expect(found == 5) }
     }
-    #expect(made.withLock { $0 } == [5])
+    #expect(made.all == [5])
     #expect(try [value(6), value(5), value(7), value(5), value(6)] == [6, 5, 7, 5, 6])
     // 6 was used longest ago when 7 came.
-    #expect(made.withLock { $0 } == [5, 6, 7, 6] && plans.count == 2)
+    #expect(made.all == [5, 6, 7, 6] && plans.count == 2)
     let misfit = #expect(throws: ApusError.self) {
       try plans.value(for: [Tensor.zeros([3, 65]).storage, Tensor.zeros([64, 64]).storage]) { _ in 0 }
     }
     #expect(misfit?.message.contains("x of chain must be of shape [n, 64]") == true)
   }
+}
+
+/// What happened, in order, whoever did it.
+private final class Noted<Element: Sendable>: Sendable {
+  private let elements = Mutex<[Element]>([])
+  var all: [Element] { elements.withLock { $0 } }
+  func append(_ element: Element) { elements.withLock { $0.append(element) } }
 }
 
 /// A thread of the system, which may sleep without holding one of the tasks' threads.
