@@ -183,7 +183,7 @@ import Testing
     let made = Noted<Int>()
     @Sendable func value(_ n: Int) throws -> Int {
       let inputs = [Tensor.zeros([n, 64]).storage, Tensor.zeros([64, 64]).storage]
-      return try plans.value(for: inputs) { graph in
+      return try plans.value(for: inputs) { graph, _ in
         made.append(n)
         return graph.type(graph.outputs[0].value).shape[0]
       }
@@ -197,7 +197,7 @@ import Testing
     // 6 was used longest ago when 7 came.
     #expect(made.all == [5, 6, 7, 6] && plans.count == 2)
     let misfit = #expect(throws: ApusError.self) {
-      try plans.value(for: [Tensor.zeros([3, 65]).storage, Tensor.zeros([64, 64]).storage]) { _ in 0 }
+      try plans.value(for: [Tensor.zeros([3, 65]).storage, Tensor.zeros([64, 64]).storage]) { _, _ in 0 }
     }
     #expect(misfit?.message.contains("x of chain must be of shape [n, 64]") == true)
   }

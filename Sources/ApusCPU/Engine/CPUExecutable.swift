@@ -9,6 +9,8 @@ final class CPUExecutable: Executable {
   private let options: CompileOptions
   private let constants = PackedConstants()
   private let plans: PerSizes<Plans>
+  /// What the passes left out, of which sizes may still show that it is impossible; nil: nothing.
+  private let leftOut: Graph?
 
   /// The plans of one assignment of sizes.
   private final class Plans: Sendable {
@@ -32,10 +34,15 @@ final class CPUExecutable: Executable {
     self.graph = try Self.passes.run(graph)
     self.options = options
     plans = PerSizes(self.graph)
+    leftOut = graph.isStatic ? nil : graph.leavingOut(self.graph)
   }
 
   func run(_ inputs: inout [Storage], context: RunContext) throws -> [Storage] {
-    let plan = try plans.value(for: inputs, context) { Plans($0) }.plan(donated: context.donated) {
+    let sized = try plans.value(for: inputs, context) { graph, sizes in
+      _ = try leftOut?.resolved(sizes)
+      return Plans(graph)
+    }
+    let plan = try sized.plan(donated: context.donated) {
       try Planner.plan($0, donated: context.donated, options: options, constants: constants)
     }
     for i in inputs.indices where !inputs[i].isContiguous { inputs[i] = try inputs[i].copied() }

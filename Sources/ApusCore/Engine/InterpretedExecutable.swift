@@ -21,7 +21,7 @@ public final class InterpretedExecutable: Executable {
 
   /// Runs the graph; donated inputs are left as they are.
   public func run(_ inputs: inout [Storage], context: RunContext) throws -> [Storage] {
-    let graph = try sized.value(for: inputs, context) { $0 }
+    let graph = try sized.value(for: inputs, context) { graph, _ in graph }
     let clock = ContinuousClock()
     var values = [Storage?](repeating: nil, count: graph.types.count)
     for (port, storage) in zip(graph.inputs, inputs) { values[port.value.index] = storage }

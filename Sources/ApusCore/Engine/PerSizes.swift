@@ -5,7 +5,7 @@ import Synchronization
 /// Callers that ask for the same sizes at once wait for one of them to make it. For engines' authors: a graph without
 /// named sizes has one assignment.
 /// ```swift
-/// let plan = try plans.value(for: inputs, context) { graph in try plan(graph) }
+/// let plan = try plans.value(for: inputs, context) { graph, sizes in try plan(graph) }
 /// ```
 public final class PerSizes<Made: Sendable>: Sendable {
   /// Made by the first who asks, while others wait.
@@ -36,10 +36,10 @@ public final class PerSizes<Made: Sendable>: Sendable {
   /// How many assignments are kept now.
   public var count: Int { state.withLock { $0.boxes.count } }
 
-  /// What was made for the sizes of these inputs; `make` is given the graph with numbers for names.
+  /// What was made for the sizes of these inputs; `make` is given the graph with numbers for names, and the numbers.
   /// - Throws: ``ApusError`` (shape) when the inputs don't fit the graph, and what `make` throws.
   public func value(
-    for inputs: [Storage], _ context: RunContext = RunContext(), _ make: (Graph) throws -> Made
+    for inputs: [Storage], _ context: RunContext = RunContext(), _ make: (Graph, [String: Int]) throws -> Made
   ) throws -> Made {
     if symbols.isEmpty { return try value(for: [], [:], make) }
     let sizes = try context.sizes ?? graph.sizes(of: inputs.map(\.type))
@@ -52,7 +52,7 @@ public final class PerSizes<Made: Sendable>: Sendable {
     return try value(for: key, sizes, make)
   }
 
-  private func value(for key: [Int], _ sizes: [String: Int], _ make: (Graph) throws -> Made) throws -> Made {
+  private func value(for key: [Int], _ sizes: [String: Int], _ make: (Graph, [String: Int]) throws -> Made) throws -> Made {
     let box = state.withLock { state in
       if let i = state.boxes.lastIndex(where: { $0.sizes == key }) {
         if i != state.boxes.count - 1 { state.boxes.append(state.boxes.remove(at: i)) }
@@ -74,7 +74,7 @@ public final class PerSizes<Made: Sendable>: Sendable {
     }
     return try box.made.withLock { made in
       if let made { return made }
-      let new = try make(symbols.isEmpty ? graph : graph.resolved(sizes))
+      let new = try make(symbols.isEmpty ? graph : graph.resolved(sizes), sizes)
       made = new
       return new
     }

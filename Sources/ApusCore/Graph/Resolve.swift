@@ -13,6 +13,19 @@ extension Graph {
     return result
   }
 
+  /// The nodes of this graph that a rewriting of it no longer has, without outputs; nil: it has them all. Resolving it
+  /// checks them for sizes.
+  package func leavingOut(_ rewritten: Graph) -> Graph? {
+    var isKept = [Bool](repeating: false, count: types.count)
+    for node in rewritten.nodes {
+      for id in node.outputs where id.index < isKept.count { isKept[id.index] = true }
+    }
+    var result = self
+    result.nodes.removeAll { node in node.outputs.contains { isKept[$0.index] } }
+    result.outputs = []
+    return result.nodes.isEmpty ? nil : result
+  }
+
   /// Asks the type rule again, now that the sizes are known: what a node does with them may be impossible.
   private func checkSizes(of node: Node) throws {
     let operands = node.inputs.map { type($0) }

@@ -34,10 +34,10 @@ extension Module {
   /// What is reachable by two paths appears twice; two things of one path are an error.
   func allMembers() -> [(path: String, kind: ModuleMember.Kind)] {
     var found: [(String, ModuleMember.Kind)] = []
-    var paths: Set<String> = []
+    var paths: Set<ExactName> = []
     visit(prefix: "", parents: [self]) { path, kind in
       require(
-        paths.insert(path).inserted,
+        paths.insert(ExactName(path)).inserted,
         "\(ModuleCalls.typeName(self)) has two members called \(path): one would replace the other in the state dictionary"
       )
       found.append((path, kind))
