@@ -52,7 +52,9 @@ public final class PerSizes<Made: Sendable>: Sendable {
     return try value(for: key, sizes, make)
   }
 
-  private func value(for key: [Int], _ sizes: [String: Int], _ make: (Graph, [String: Int]) throws -> Made) throws -> Made {
+  private func value(for key: [Int], _ sizes: [String: Int], _ make: (Graph, [String: Int]) throws -> Made) throws
+    -> Made
+  {
     let box = state.withLock { state in
       if let i = state.boxes.lastIndex(where: { $0.sizes == key }) {
         if i != state.boxes.count - 1 { state.boxes.append(state.boxes.remove(at: i)) }

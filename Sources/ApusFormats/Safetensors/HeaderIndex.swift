@@ -51,12 +51,12 @@ struct HeaderIndex: Sendable {
   private static func metadata(_ scanner: inout HeaderScanner) throws -> NamedValues<String> {
     var metadata: NamedValues<String> = [:]
     try scanner.object { scanner, key in
-      let value = scanner.string(try scanner.string())
+      let value = try scanner.string()
       let name = scanner.string(key)
       guard metadata[name] == nil else {
         throw ApusError(.file, "two entries of the metadata have the name \(scanner.shown(key))")
       }
-      metadata[name] = value
+      metadata[name] = scanner.string(value)
       guard metadata.count <= SafetensorsHeader.maximumMetadata else {
         throw ApusError(.file, "more than \(SafetensorsHeader.maximumMetadata) entries of metadata")
       }
