@@ -19,6 +19,8 @@ package enum Sizes {
 
   /// The error of making so many objects of about so many bytes each; nil where memory holds them.
   package static func refusal(_ count: Int, ofBytes bytes: Int, _ what: @autoclosure () -> String) -> ApusError? {
+    // The limit is asked for only where it could matter.
+    if count < 1 << 16 { return nil }
     // Half, for something has to be done with them.
     let limit = Memory.allowed / 2 / Swift.max(bytes, 1)
     if count <= limit { return nil }
