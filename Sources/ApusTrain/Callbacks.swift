@@ -106,6 +106,8 @@ private final class LearningRateSetter: TrainingObserver {
     let isResumed = moment.trainer.state.withLock { $0.isResumed }
     guard isResumed, !isNew, moment.totalSteps > 0 else { return }
     let place = unit == .step ? moment.totalSteps - 1 : moment.epoch - (moment.step == 0 ? 1 : 0)
+    // A run that is within its first epoch has had no other rate than the first.
+    guard place >= 0 else { return }
     let (had, gives) = (moment.trainer.optimizer.learningRate, try rate(moment, place))
     // Another machine's cosine may differ in its last bit.
     guard abs(had - gives) <= 1e-12 * Swift.max(had, gives) else {

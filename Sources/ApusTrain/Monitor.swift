@@ -51,7 +51,10 @@ struct Monitor: Sendable {
     let epochs = history.epochs.dropFirst(start)
     for (place, epoch) in zip(epochs.indices, epochs) {
       guard let value = epoch.values[name] else { continue }
-      if let known = best, !known.value.isNaN, !isBetter(value, than: known.value, direction) { continue }
+      // NaN is worse than any number, and no better than another NaN.
+      if let known = best, value.isNaN || (!known.value.isNaN && !isBetter(value, than: known.value, direction)) {
+        continue
+      }
       best = (place, value)
     }
     return best?.place

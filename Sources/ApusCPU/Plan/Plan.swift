@@ -159,6 +159,8 @@ final class Constant: @unchecked Sendable {
   let address: UnsafeMutableRawPointer
   private let owner: Storage?
   private let bytes: Int
+  /// Whether it is the graph's own, which lives as long as whatever was compiled of the graph.
+  var belongsToGraph: Bool { owner != nil }
 
   init(_ storage: Storage) throws {
     owner = storage

@@ -200,7 +200,7 @@ final class PlanBuilder {
     if case .constant(let constant) = buffers[form.buffer].home {
       let source = constant.address + form.offset
       let key = PackedConstants.Key(source, form, shape(value), from: reorder.from, to: reorder.to)
-      let packed = try constants.constant(key) {
+      let packed = try pack(key, constant) {
         let scratch = try Constant(bytes: operation.scratchBytes)
         let made = try Constant(bytes: bytes)
         try runNow { try operation.run([source, made.address], scratch: scratch.address) }
@@ -214,6 +214,17 @@ final class PlanBuilder {
     addForm(result, to: value)
     try emit(operation, [slot(form), slot(result)], writes: [1])
     return result
+  }
+
+  /// Shared with the plans of other sizes where the source is the graph's and every element of it is taken once. What a
+  /// plan made for itself goes with the plan, and may lie where another's lay; what is repeated differs with the sizes.
+  private func pack(
+    _ key: PackedConstants.Key, _ source: Constant, _ make: () throws -> Constant
+  ) throws -> Constant {
+    guard source.belongsToGraph, zip(key.strides, key.shape).allSatisfy({ $0 != 0 || $1 <= 1 }) else {
+      return try make()
+    }
+    return try constants.constant(key, make)
   }
 
   /// Runs a kernel while the plan is made, as the plan's steps will run.
@@ -233,7 +244,7 @@ final class PlanBuilder {
     if case .constant(let constant) = buffers[form.buffer].home {
       let source = constant.address + form.offset
       let key = PackedConstants.Key(source, form, shape(value), from: nil, to: nil)
-      let packed = try constants.constant(key) {
+      let packed = try pack(key, constant) {
         let made = try Constant(bytes: bytes)
         try body(source, made.address)
         return made

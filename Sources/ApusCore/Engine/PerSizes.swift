@@ -41,7 +41,10 @@ public final class PerSizes<Made: Sendable>: Sendable {
   public func value(
     for inputs: [Storage], _ context: RunContext = RunContext(), _ make: (Graph, [String: Int]) throws -> Made
   ) throws -> Made {
-    if symbols.isEmpty { return try value(for: [], [:], make) }
+    if symbols.isEmpty {
+      if context.sizes == nil { _ = try graph.sizes(of: inputs.map(\.type)) }
+      return try value(for: [], [:], make)
+    }
     let sizes = try context.sizes ?? graph.sizes(of: inputs.map(\.type))
     let key = try symbols.map { symbol in
       guard let size = sizes[symbol] else {
@@ -89,10 +92,13 @@ extension Graph {
   /// ```swift
   /// graph.sizes(of: [TensorType(.float32, [32, 784])])      // ["batch": 32]
   /// ```
-  /// - Throws: ``ApusError`` (argument) for another number of types, (shape) for one that does not fit.
+  /// - Throws: ``ApusError`` (argument) for another number of types, (dtype) or (shape) for one that does not fit.
   public func sizes(of types: [TensorType]) throws -> [String: Int] {
     guard types.count == inputs.count else {
       throw ApusError(.argument, "\(name) takes \(inputs.count) inputs, not \(types.count)", operands: types)
+    }
+    for (port, type) in zip(inputs, types) where self[port.value].tensor.map({ $0.dtype != type.dtype }) == true {
+      throw ApusError(.dtype, "\(port.name) of \(name) must be \(self[port.value])", operands: [type])
     }
     return try SizeBinding.bind(inputs.map { self[$0.value].tensor?.shape }, types, zeroFits: false) {
       "\(inputs[$0].name) of \(name)"

@@ -104,6 +104,10 @@ extension Graph {
         graph.nodes.append(node)
         for id in node.outputs { define(id, graph.nodes.count - 1) }
       case .replace(let values):
+        guard values.allSatisfy({ graph.types.indices.contains($0.index) }) else {
+          throw ApusError(
+            .argument, "\(node.primitive.name) can't be replaced by \(values): not all are values of the graph")
+        }
         guard values.map({ graph[$0] }) == node.outputs.map({ graph[$0] }) else {
           throw ApusError(
             .argument,

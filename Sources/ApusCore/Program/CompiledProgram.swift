@@ -49,6 +49,7 @@ public final class CompiledProgram: Sendable {
     let sizes = try SizeBinding.bind(
       ports.map { program.graph.type($0.value).shape }, arguments.map(\.type), zeroFits: false
     ) { "\(ports[$0].name) of \(program.name)" }
+    try program.guards.check(sizes, program.name)
     return try run(arguments, sizes: sizes, keepsOperands: false, context).results
   }
 

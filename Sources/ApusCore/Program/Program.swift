@@ -53,6 +53,18 @@ public struct Program: Sendable {
     /// Gradients that must be absent.
     var absent: [GradientSlot] = []
 
+    /// Refuses what the graph would compute wrongly. Modes are not asked: a program is what was traced under them.
+    func check(_ sizes: [String: Int], _ name: String) throws {
+      for (dim, size) in specialisations where dim.resolved(sizes) != size {
+        throw ApusError(
+          .shape, "\(name): the size \(dim) was read as a number when it was traced, and is fixed to \(size)")
+      }
+      if absent.contains(where: { $0.stored != nil }) {
+        throw ApusError(
+          .argument, "\(name): a gradient is there that was not when it was traced; clear it first (zeroGradients)")
+      }
+    }
+
     func hold(_ sizes: [String: Int]) -> Bool {
       conditions.allSatisfy { $0() } && specialisations.allSatisfy { $0.key.resolved(sizes) == $0.value }
         && absent.allSatisfy { $0.stored == nil }
@@ -76,9 +88,10 @@ public struct Program: Sendable {
   /// - Parameters:
   ///   - graph: what is computed.
   ///   - variables: state by the names of the inputs that read it; several programs may share a variable.
-  /// - Throws: ``ApusError`` (argument) for a name that no input has or a variable without a value, (shape) or (dtype) for
+  /// - Throws: ``ApusError`` when the graph is not well formed; (argument) for a name that no input has or a variable without a value, (shape) or (dtype) for
   ///   a variable of another type than its input.
   public init(_ graph: Graph, variables: [String: Variable] = [:]) throws {
+    try graph.verify()
     let names = Set(graph.inputs.map(\.name))
     for name in variables.keys.sorted() where !names.contains(name) {
       throw ApusError(
@@ -163,8 +176,9 @@ public struct Program: Sendable {
   }
 
   /// The program with another graph, as a pass gives it.
-  /// - Throws: ``ApusError`` (argument) unless it has the same inputs and outputs.
+  /// - Throws: ``ApusError`` (argument) unless it is well formed and has the same inputs and outputs.
   public func with(graph: Graph) throws -> Program {
+    try graph.verify()
     func ports(_ graph: Graph, _ ports: [Graph.Port]) -> [String] { ports.map { "\($0.name): \(graph[$0.value])" } }
     guard ports(graph, graph.inputs) == ports(self.graph, self.graph.inputs),
       ports(graph, graph.outputs) == ports(self.graph, self.graph.outputs)

@@ -16,21 +16,21 @@ struct ProgramState: Sendable {
   /// Inputs whose memory a run may overwrite.
   let donated: Set<Int>
   /// What variables and gradients must be for the graph to fit.
-  private let expected: [(source: Program.Source, type: TensorType)]
+  private let expected: [(source: Program.Source, input: Int, type: TensorType)]
 
   init(_ program: Program) {
     self.program = program
     argumentCount = program.argumentCount
     resultCount = program.resultCount
     var inputs: [ObjectIdentifier: Int] = [:]
-    var expected: [(Program.Source, TensorType)] = []
+    var expected: [(Program.Source, Int, TensorType)] = []
     for (i, source) in program.sources.enumerated() {
       switch source {
       case .variable(let variable): inputs[ObjectIdentifier(variable)] = i
       case .gradient: break
       case .argument, .capture: continue
       }
-      expected.append((source, program.graph.type(program.graph.inputs[i].value)))
+      expected.append((source, i, program.graph.type(program.graph.inputs[i].value)))
     }
     var updates: [Update] = []
     for (i, destination) in program.destinations.enumerated() {
@@ -45,7 +45,7 @@ struct ProgramState: Sendable {
   /// Whether the program stands for the function it was traced from, as the world is now.
   func isValid(_ sizes: [String: Int]) -> Bool {
     program.guards.hold(sizes)
-      && expected.allSatisfy { source, type in
+      && expected.allSatisfy { source, _, type in
         switch source {
         case .variable(let variable): variable.stored?.type == type
         case .gradient(let slot): slot.stored?.type == type
@@ -80,12 +80,13 @@ struct ProgramState: Sendable {
       taken[k] = nil
     }
     var storages = gathered.compactMap { $0 }
-    let isComplete = storages.count == gathered.count
+    // Another task, or the caller, may have assigned a value of another shape: the graph would read beyond it.
+    let isComplete = storages.count == gathered.count && expected.allSatisfy { storages[$0.input].type.fits($0.type) }
     // A tape entry for the call needs the operands as they were: held twice, they are not overwritten.
     let operands = keepsOperands && isComplete ? tracked(arguments, storages) : nil
     let results: [Storage]
     do {
-      guard isComplete else { throw ApusError(.argument, "\(program.name): its state changed while it ran") }
+      guard isComplete else { throw changed(storages) }
       gathered.removeAll()
       results = try body(&storages)
     } catch {
@@ -102,6 +103,19 @@ struct ProgramState: Sendable {
     }
     for slot in program.cleared { slot.stored = nil }
     return (results.prefix(resultCount).map { Tensor($0) }, operands)
+  }
+
+  private func changed(_ storages: [Storage]) -> ApusError {
+    let names = program.graph.inputs
+    if storages.count == names.count,
+      let wrong = expected.first(where: { !storages[$0.input].type.fits($0.type) })
+    {
+      return ApusError(
+        .shape,
+        "\(program.name): \(names[wrong.input].name) is \(storages[wrong.input].type) now, and the program was made for "
+          + "\(wrong.type)")
+    }
+    return ApusError(.argument, "\(program.name): a variable or gradient that it reads has no value now")
   }
 
   /// The inputs of one call with their places on the tape.

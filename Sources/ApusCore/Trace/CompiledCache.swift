@@ -103,7 +103,9 @@ public final class CompiledCache: @unchecked Sendable {
     let key = Key(
       types: types, structure: structure, requiresGradient: tensors.map(\.requiresGradient),
       recordsGradients: ExecutionContext.recordsGradients, engine: ObjectIdentifier(engine))
-    if let found = entries.withLock({ $0.byKey[key]?.last { $0.ready.state.isValid(sizes) } }) { return found }
+    // Asked outside the lock: reading a variable waits for a run that replaces it.
+    let known = entries.withLock { $0.byKey[key] } ?? []
+    if let found = known.last(where: { $0.ready.state.isValid(sizes) }) { return found }
     var template: Any = ()
     var differentiable: [Bool] = []
     let program = try Program.capture(

@@ -8,11 +8,15 @@ final class DifferentiableCall: Sendable {
   /// - Parameter outputs: which of the function's results depend on something that requires a gradient.
   init(_ graph: Graph, name: String, outputs: [Bool]) {
     let indices = outputs.indices.filter { outputs[$0] }
+    /// The graph for the sizes of a call: nothing in it may have a name beside operands that have numbers.
+    @Sendable func sized(_ operands: [TensorType]) throws -> Graph {
+      graph.isStatic ? graph : try graph.resolved(graph.sizes(of: operands))
+    }
     @Sendable func pullback(_ operands: [Tensor], _ seeds: [Tensor]) throws -> [Tensor] {
       let leaves = operands.map { $0.dtype.isFloatingPoint ? Autograd.watched($0) : $0 }
       let recorded = ExecutionContext.recordsGradients
       return try ExecutionContext.with({ $0.gradientEnabled = true }) {
-        let results = try graph(leaves)
+        let results = try sized(leaves.map(\.type))(leaves)
         var sweep = ReverseSweep(retainGraph: recorded)
         for (seed, i) in zip(seeds, indices) { sweep.add(seed, to: results[i]) }
         let found = try ExecutionContext.with({ $0.gradientEnabled = recorded }) { try sweep.run(to: leaves) }
@@ -24,9 +28,13 @@ final class DifferentiableCall: Sendable {
     }
     primitive = .custom(
       CustomPrimitive(
-        name, infer: { _ in indices.map { graph.outputTypes[$0] } },
+        name,
+        infer: { types in
+          let outputs = try sized(types).outputTypes
+          return indices.map { outputs[$0] }
+        },
         evaluate: { operands in
-          let results = try graph(operands)
+          let results = try sized(operands.map(\.type))(operands)
           return indices.map { results[$0] }
         },
         derivative: .vjp { context in

@@ -46,3 +46,13 @@ public struct Device: Hashable, Codable, Sendable, CustomStringConvertible {
   public static let cpu = Device(engine: "cpu")
   public var description: String { index == 0 ? engine : "\(engine):\(index)" }
 }
+
+extension TensorType {
+  /// Whether a value of this type may stand where `pattern` is declared: the same dtype and known sizes; named ones may be
+  /// any.
+  func fits(_ pattern: TensorType) -> Bool {
+    if self == pattern { return true }
+    guard dtype == pattern.dtype, rank == pattern.rank else { return false }
+    return (0..<rank).allSatisfy { !pattern.shape.dim($0).isKnown || pattern.shape.dim($0) == shape.dim($0) }
+  }
+}

@@ -42,8 +42,10 @@ public struct Loss: Sendable {
   /// What a batch's mean weighs beside those of other batches: the number of its summands, a float64 scalar.
   public func count(_ predictions: Tensor, _ targets: Tensor) -> Tensor {
     if let counting { return counting(predictions, targets).cast(to: .float64) }
-    if let ignoreIndex, targets.dtype.isInteger { return (targets .!= ignoreIndex).cast(to: .float64).sum() }
-    return Tensor.elementCount(predictions, over: [0], dtype: .float64)
+    guard let ignoreIndex else { return Tensor.elementCount(predictions, over: [0], dtype: .float64) }
+    if targets.dtype.isInteger { return (targets .!= ignoreIndex).cast(to: .float64).sum() }
+    // Probabilities have no class number to ignore: every row of them counts.
+    return Tensor.elementCount(predictions, over: predictions.shape.indices.filter { $0 != 1 }, dtype: .float64)
   }
 
   /// A loss whose mean is over all elements of the predictions.

@@ -32,8 +32,8 @@ public func functionalCall<M: Module>(_ module: M, _ values: StateDictionary, _ 
     }
     replaced.append((variable, value))
   }
-  let known = Set(variables.map(\.name))
-  let unknown = values.keys.filter { !known.contains($0) }
+  let known = Set(variables.map { ExactName($0.name) })
+  let unknown = values.keys.filter { !known.contains(ExactName($0)) }
   require(
     unknown.isEmpty,
     "\(ModuleCalls.typeName(module)) has no parameter or buffer \(list(unknown)); it has \(list(variables.map(\.name)))"

@@ -102,7 +102,7 @@ extension KeyValuePairs: MemberContainer {
 private func keyedParts(_ pairs: [(String, Any)]) -> [(name: String?, value: Any)] {
   pairs.map { key, value in
     require(
-      !key.isEmpty && !key.contains(".") || ModuleMember.members(named: "", of: value).isEmpty,
+      !key.isEmpty && !key.utf8.contains(UInt8(ascii: ".")) || ModuleMember.members(named: "", of: value).isEmpty,
       "a module's member has the key \"\(key)\": a key is a part of its name, not empty and without a dot")
     return (key, value)
   }
