@@ -27,24 +27,6 @@ public enum Scalar: Hashable, Codable, Sendable {
   /// Of a real.
   case double(Double)
 
-  /// Whether they are the same value of the same kind. Reals are told apart by their bits, since plans and merged nodes
-  /// are found by them: −0 is not 0, and a NaN is itself.
-  public static func == (a: Scalar, b: Scalar) -> Bool {
-    switch (a, b) {
-    case (.bool(let x), .bool(let y)): x == y
-    case (.int(let x), .int(let y)): x == y
-    case (.double(let x), .double(let y)): x.bitPattern == y.bitPattern
-    default: false
-    }
-  }
-  public func hash(into hasher: inout Hasher) {
-    switch self {
-    case .bool(let x): hasher.combine(x)
-    case .int(let x): hasher.combine(x)
-    case .double(let x): hasher.combine(x.bitPattern)
-    }
-  }
-
   /// The value as a real: true is 1; integers beyond 2⁵³ are rounded.
   public var doubleValue: Double {
     switch self {
