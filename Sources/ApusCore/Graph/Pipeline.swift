@@ -34,7 +34,9 @@ public struct PassPipeline: Sendable, CustomStringConvertible {
   public var description: String { passes.map(\.name).joined(separator: ", ") }
 
   /// Runs the passes one after the other.
-  /// - Parameter verifies: whether to verify the graph after each pass; by default as the environment says.
+  /// - Parameters:
+  ///   - graph: what to rewrite.
+  ///   - verifies: whether to verify the graph after each pass; by default as the environment says.
   /// - Returns: a graph with the same inputs and outputs.
   /// - Throws: what a pass throws; ``ApusError`` naming the pass whose graph is not well formed.
   public func run(_ graph: Graph, verifies: Bool = PassPipeline.verifiesByDefault) throws -> Graph {

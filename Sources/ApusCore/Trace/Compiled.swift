@@ -2,7 +2,7 @@ import CApus
 
 /// A function that is traced and compiled at its first call for each signature, then run as a graph.
 ///
-/// Made by ``compiled(inputs:name:_:)->Compiled<Input,Output>`` and its variants for two, three or no results. Calls
+/// Made by ``compiled(inputs:name:file:line:_:)->Compiled<Input,Output>`` and its variants for two, three or no results. Calls
 /// may come from any task: functions that write state take turns, pure ones overlap. Called inside another trace, its
 /// body is traced as part of that.
 public struct Compiled<each Input: TensorStructure, Output>: Sendable {
