@@ -127,7 +127,7 @@ extension Trainer {
   }
 
   /// Takes up a training where a checkpoint left it: weights, optimizer, random numbers, history and the place in the
-  /// data. The next ``fit(_:epochs:validation:callbacks:)`` goes on with that run as if it had not been interrupted;
+  /// data. The next ``fit(_:epochs:validation:callbacks:file:line:)`` goes on with that run as if it had not been interrupted;
   /// model, optimizer and data must be made as they were. Data of another size, batch size or order is refused there;
   /// checkpoints made before there was a record of those are held to the shuffles' seeds alone.
   ///

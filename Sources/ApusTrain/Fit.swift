@@ -23,7 +23,7 @@ extension Trainer {
   /// - Returns: the records of all epochs so far.
   /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is nothing to train or validate
   ///   on, `epochs` is negative, the optimizer does not have all trainable parameters of the model (one that trains
-  ///   another model, or a ``Slot`` with a new module), the trainer is training or evaluating already or a resumed run
+  ///   another model, or a `Slot` with a new module), the trainer is training or evaluating already or a resumed run
   ///   had other data;
   ///   `CancellationError` when the task is cancelled, and what reading the data or callbacks throw. The model keeps
   ///   what it learned.

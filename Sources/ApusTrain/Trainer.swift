@@ -55,13 +55,13 @@ public final class Trainer: Sendable {
   /// Those of the folders that are saved to.
   let locks = Mutex<[FolderLock.Key: WeakLock]>([:])
 
-  /// A trainer of a model; nothing runs before ``fit(_:epochs:validation:callbacks:)``.
+  /// A trainer of a model; nothing runs before ``fit(_:epochs:validation:callbacks:file:line:)``.
   /// - Parameters:
   ///   - model: is trained in place.
   ///   - optimizer: is given the model's parameters unless it has some. One that has others is an error when training
-  ///     begins: see ``fit(_:epochs:validation:callbacks:)``.
+  ///     begins: see ``fit(_:epochs:validation:callbacks:file:line:)``.
   ///   - loss: of predictions and targets, the mean over the batch.
-  ///   - metrics: what is measured beside the loss, over each epoch and by ``evaluate(_:)``. Their names differ from
+  ///   - metrics: what is measured beside the loss, over each epoch and by ``evaluate(_:file:line:)``. Their names differ from
   ///     each other and from `loss`, and don't begin with `val_`.
   ///   - mode: whether steps are compiled.
   ///   - gradientClipping: limits the gradients before each of the optimizer's steps; nil: not at all.
@@ -145,7 +145,10 @@ public final class Trainer: Sendable {
   /// let result = try await trainer.evaluate(digits.test.batched(128))
   /// print(result["accuracy"] ?? 0)
   /// ```
-  /// - Parameter dataset: of batches, inputs first and targets last.
+  /// - Parameters:
+  ///   - dataset: of batches, inputs first and targets last.
+  ///   - file: the caller's file, named by an error where the failing line itself can't be found.
+  ///   - line: the caller's line, named with the file.
   /// - Returns: the values under `loss` and the metrics' names.
   /// - Throws: `ApusError` when the data does not fit the model, (argument) when there is none, all targets are ignored or
   ///   the trainer is at work already, or what reading the data throws.
@@ -224,7 +227,10 @@ public final class Trainer: Sendable {
   /// ```swift
   /// let classes = try trainer.predict(images).argMax(axis: 1)     // float32[N, 10] → int64[N]
   /// ```
-  /// - Parameter inputs: [N, …], as the model takes it.
+  /// - Parameters:
+  ///   - inputs: [N, …], as the model takes it.
+  ///   - file: the caller's file, named by an error where the failing line itself can't be found.
+  ///   - line: the caller's line, named with the file.
   /// - Returns: [N, …], what the model gives: logits where it was trained on them.
   /// - Throws: `ApusError` when the input does not fit the model, (argument) when the trainer is at work already,
   ///   unless a callback of that training asks.
@@ -240,7 +246,10 @@ public final class Trainer: Sendable {
   }
 
   /// The model's outputs for a dataset of batches, joined along the first axis, in the order of its epoch 0.
-  /// - Parameter dataset: of batches, inputs first; targets are not looked at.
+  /// - Parameters:
+  ///   - dataset: of batches, inputs first; targets are not looked at.
+  ///   - file: the caller's file, named by an error where the failing line itself can't be found.
+  ///   - line: the caller's line, named with the file.
   /// - Returns: [examples, …].
   /// - Throws: `ApusError` when the data does not fit the model or there is none, (argument) when the trainer is at
   ///   work already, or what reading the data throws.
