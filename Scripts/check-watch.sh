@@ -18,7 +18,7 @@ ends() {
 
 # Works in short pieces for longer than a silence may last.
 works_slowly() {
-  local piece i
+  local i
   for _ in 1 2 3 4 5 6 7 8; do
     for ((i = 0; i < 20000; i++)); do :; done
     sleep 0.9
