@@ -66,7 +66,10 @@ public final class CPUEngine: Engine {
   }
 
   public func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
-    try CPUExecutable(graph, options: options)
+    if let device = options.device, !devices.contains(device) {
+      throw ApusError(.argument, "\(graph.name): the engine \(name) has no device \(device); it has \(devices)")
+    }
+    return try CPUExecutable(graph, options: options)
   }
 }
 

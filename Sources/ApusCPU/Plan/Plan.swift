@@ -50,7 +50,6 @@ final class Plan: Sendable {
   let usesTeam: Bool
   /// Whether a step calls into a library that would start a team of its own.
   let callsLibraries: Bool
-  private let needsInputs: Bool
 
   init(
     slots: [Slot], steps: [Step], names: [String], nodes: [TracedNode?], outputs: [Output], arenaBytes: Int,
@@ -68,7 +67,6 @@ final class Plan: Sendable {
     self.opaqueInputs = opaqueInputs
     self.usesTeam = usesTeam
     self.callsLibraries = callsLibraries
-    needsInputs = slots.contains { if case .input = $0.source { true } else { false } }
   }
 
   /// Runs the steps. `inputs` must lie as the plan was built for.

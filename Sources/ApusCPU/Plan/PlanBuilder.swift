@@ -8,35 +8,6 @@ import COneDNN
 /// conversions become steps, once each), for room for results (``define(_:layout:over:)``), and gives it the kernel
 /// calls (``emit(reads:writes:_:)``). Views cost nothing: they are further forms over the same buffer.
 final class PlanBuilder {
-  enum Home {
-    case temporary
-    case input(Int)
-    case constant(Constant)
-    case output(Int)
-  }
-
-  private struct Value {
-    var type: TensorType
-    var forms: [Form] = []
-    /// Units yet to come that read it, and one more for being an output.
-    var remaining = 0
-    var isOutput = false
-  }
-
-  private struct Buffer {
-    var home: Home
-    var bytes: Int
-    var values: [Int] = []
-    var first = Int.max
-    var last = -1
-    var isOverwritten = false
-  }
-
-  private struct SlotKey: Hashable {
-    let buffer: Int
-    let offset: Int
-  }
-
   /// The size of the team the steps run on; 1: inline on the caller's thread.
   let threads: Int
   private var values: [Value]

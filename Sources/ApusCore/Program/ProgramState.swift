@@ -9,8 +9,7 @@ struct ProgramState: Sendable {
   }
 
   let program: Program
-  let argumentCount: Int
-  let resultCount: Int
+  private let resultCount: Int
   /// In one order for everybody, so that two programs that write the same variables don't wait for each other for ever.
   private let updates: [Update]
   /// Inputs whose memory a run may overwrite.
@@ -20,7 +19,6 @@ struct ProgramState: Sendable {
 
   init(_ program: Program) {
     self.program = program
-    argumentCount = program.argumentCount
     resultCount = program.resultCount
     var inputs: [ObjectIdentifier: Int] = [:]
     var expected: [(Program.Source, Int, TensorType)] = []

@@ -61,7 +61,7 @@ public final class Storage: @unchecked Sendable {
     content = .plain
     guard let memory = Storage.allocate(bytes) else {
       // An object whose initialiser throws still runs no deinit, so nothing is freed twice.
-      throw Memory.refused(type, bytes)
+      throw HostMemory.refused(type, bytes)
     }
     capacity = bytes
     address = Atomic(UInt(bitPattern: memory))
@@ -169,7 +169,7 @@ public final class Storage: @unchecked Sendable {
     case .opaque(let buffer, let lock):
       return try lock.mutex.withLock { _ in
         if let memory = UnsafeMutableRawPointer(bitPattern: address.load(ordering: .acquiring)) { return memory }
-        guard let memory = Storage.allocate(capacity) else { throw Memory.refused(type, capacity) }
+        guard let memory = Storage.allocate(capacity) else { throw HostMemory.refused(type, capacity) }
         do {
           try buffer.writePlain(to: UnsafeMutableRawBufferPointer(start: memory, count: capacity))
         } catch {

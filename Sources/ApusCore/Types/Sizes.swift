@@ -16,16 +16,6 @@ package enum Sizes {
 
   /// The sum.
   package static func sum(_ sizes: some Sequence<Int>) -> Int { sizes.reduce(0) { $0.saturatingPlus($1) } }
-
-  /// The error of making so many objects of about so many bytes each; nil where memory holds them.
-  package static func refusal(_ count: Int, ofBytes bytes: Int, _ what: @autoclosure () -> String) -> ApusError? {
-    // The limit is asked for only where it could matter.
-    if count < 1 << 16 { return nil }
-    // Half, for something has to be done with them.
-    let limit = Memory.allowed / 2 / Swift.max(bytes, 1)
-    if count <= limit { return nil }
-    return ApusError(.memory, "\(what()) would be \(count), and the process has memory for \(limit)")
-  }
 }
 
 extension Int {

@@ -8,7 +8,7 @@ import ApusCore
 enum Permutation {
   /// - Throws: `ApusError` (memory) when the machine can't hold so many numbers.
   static func make(count: Int, seed: UInt64, epoch: Int) throws -> [Int] {
-    try HostMemory.require(count, stride: MemoryLayout<Int>.stride, for: "a random order of \(count) elements")
+    try HostMemory.require(count, ofBytes: MemoryLayout<Int>.stride, for: "a random order of \(count) elements")
     // Two rounds of mixing keep neighbouring seeds and epochs apart.
     var outer = SplitMix64(state: seed)
     var generator = SplitMix64(state: outer.next() ^ UInt64(bitPattern: Int64(epoch)) &* 0xD6E8_FEB8_6659_FD93)

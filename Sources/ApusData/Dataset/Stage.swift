@@ -33,7 +33,7 @@ enum Positions {
   func map<R>(bytesEach: Int, _ transform: (Int) throws -> R) throws -> [R] {
     switch self {
     case .run(let range):
-      try HostMemory.require(range.count, stride: bytesEach, for: "a batch of \(range.count) elements")
+      try HostMemory.require(range.count, ofBytes: bytesEach, for: "a batch of \(range.count) elements")
       return try range.map(transform)
     case .chosen(let list): return try list.map(transform)
     }

@@ -96,7 +96,7 @@ extension RasterImage {
     var isDone = apus_png_decode(png, png.count, &image, nil, &message)
     let count = Int(image.width) * Int(image.height) * Int(image.channels)
     // The samples, and what is made of them on the way to a tensor: arrays that the standard library can't refuse.
-    if isDone { try HostMemory.require(count, stride: 3 * MemoryLayout<UInt16>.stride, for: "the image's samples") }
+    if isDone { try HostMemory.require(count, ofBytes: 3 * MemoryLayout<UInt16>.stride, for: "the image's samples") }
     let samples = [UInt16](unsafeUninitializedCapacity: count) { target, filled in
       isDone = isDone && apus_png_decode(png, png.count, &image, target.baseAddress, &message)
       filled = isDone ? count : 0

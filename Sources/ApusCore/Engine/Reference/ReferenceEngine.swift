@@ -32,7 +32,7 @@ public final class ReferenceEngine: Engine {
     for input in inputs {
       _ = try input.plain()
       // A view may have more elements than memory.
-      if let error = Sizes.refusal(input.shape.elementCount, ofBytes: 16, "an operand's number of elements") {
+      if let error = HostMemory.refusal(input.shape.elementCount, ofBytes: 16, "an operand's number of elements") {
         throw error
       }
     }

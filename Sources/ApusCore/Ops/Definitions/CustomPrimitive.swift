@@ -100,7 +100,7 @@ public struct CustomPrimitive: Elementary {
       let error = ApusError(.shape, "without a rule (batch:) it maps only over a known size ≥ 1, not \(context.size)")
       return Dispatch.fail(error, .custom(self), context.inputs)
     }
-    if let error = Sizes.refusal(size, ofBytes: 512, "the number of calls") {
+    if let error = HostMemory.refusal(size, ofBytes: 512, "the number of calls") {
       return Dispatch.fail(error, .custom(self), context.inputs)
     }
     let members = (0..<size).map { i in

@@ -26,7 +26,7 @@ extension RandomSource {
       let error = ApusError(.shape, "a batch of random states must have a known size ≥ 1, not \(context.size)")
       return Dispatch.fail(error, primitive, context.inputs)
     }
-    if let error = Sizes.refusal(size, ofBytes: 512, "the number of random states") {
+    if let error = HostMemory.refusal(size, ofBytes: 512, "the number of random states") {
       return Dispatch.fail(error, primitive, context.inputs)
     }
     let draws = (0..<size).map { i in

@@ -125,7 +125,7 @@ extension Tensor {
       if let size = size.value, size % count != 0 {
         throw ApusError(.argument, "axis \(axis) of \(size) elements does not divide into \(count) parts")
       }
-      if let error = Sizes.refusal(count, ofBytes: 512, "the number of parts") { throw error }
+      if let error = HostMemory.refusal(count, ofBytes: 512, "the number of parts") { throw error }
       let part = size / count
       return (0..<count).map { sliced(axis: i, part * $0, part * ($0 + 1)) }
     }
