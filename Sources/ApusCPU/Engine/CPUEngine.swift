@@ -42,6 +42,8 @@ public final class CPUEngine: Engine {
     case .custom(let custom): return try custom.evaluate(inputs.map { Tensor(storage: $0) }).map(\.storage)
     default: break
     }
+    // Told before anything is planned, so that no plan is kept for it.
+    for input in inputs where !input.isConcrete { _ = try input.plain() }
     var operands = inputs
     let plan =
       Self.isRepeated(primitive)

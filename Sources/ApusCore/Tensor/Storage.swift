@@ -99,7 +99,8 @@ public final class Storage: @unchecked Sendable {
     dtype = type.dtype
     shape = type.shape
     isContiguous = true
-    strides = InlineArray(repeating: 0)
+    // What is contiguous has the strides of it: plans are made by them, and found again by being contiguous.
+    strides = Storage.contiguousStrides(type.shape)
     offset = 0
     base = nil
     self.content = content

@@ -56,6 +56,10 @@ private final class LostBuffer: OpaqueBuffer {
     let error = #expect(throws: ApusError.self) { try kept?.storage.plain() }
     #expect(error?.kind == .argument)
     #expect(throws: ApusError.self) { try Engines.embedded.execute(.negate, [kept!.storage], outputs: [kept!.type]) }
+    // And what the engine keeps from the attempt serves no other tensor.
+    let values = Tensor([1.0, 2.0]).storage
+    let negated = try? Engines.embedded.execute(.negate, [values], outputs: [values.type]).first
+    #expect(negated.map { Tensor(storage: $0).toArray() } == [-1, -2])
     let parameter = Parameter(kept)
     #expect(throws: ApusError.self) { try compiled { (x: Tensor) in x * parameter.tensor }(Tensor.ones([2])) }
   }
