@@ -6,6 +6,3 @@
 @_exported import ApusNN
 @_exported import ApusTrain
 @_exported import ApusWatch
-
-// The core has primitives of the same name; a user means the layer.
-public typealias Softmax = ApusNN.Softmax

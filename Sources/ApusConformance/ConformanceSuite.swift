@@ -179,7 +179,7 @@ struct PrimitiveChecks {
       guard let source = try? SpecialSamples.castSource(from) else { continue }
       for to in DType.allCases {
         let type = TensorType(to, source.shape)
-        check(.cast(Cast(dtype: to)), [source], [type], "special values to \(to)")
+        check(.cast(.init(dtype: to)), [source], [type], "special values to \(to)")
       }
     }
   }
@@ -191,9 +191,9 @@ struct PrimitiveChecks {
       var indices = [0.0, 4, 1]
       indices[position] = bad
       let cases: [(PrimitiveKind, Primitive)] = [
-        (.gather, .gather(Gather(axis: 0))), (.scatterAdd, .scatterAdd(ScatterAdd(axis: 0, size: 5))),
-        (.gatherAlong, .gatherAlong(GatherAlong(axis: 0))),
-        (.scatterAddAlong, .scatterAddAlong(ScatterAddAlong(axis: 0, size: 5))),
+        (.gather, .gather(.init(axis: 0))), (.scatterAdd, .scatterAdd(.init(axis: 0, size: 5))),
+        (.gatherAlong, .gatherAlong(.init(axis: 0))),
+        (.scatterAddAlong, .scatterAddAlong(.init(axis: 0, size: 5))),
       ]
       for (kind, primitive) in cases where kinds.contains(kind) {
         let isScatter = kind == .scatterAdd || kind == .scatterAddAlong

@@ -56,7 +56,7 @@ struct GraphBuilder {
   }
 
   mutating func constant(_ value: Double, _ type: TensorType) throws -> ValueID {
-    graph.addConstant(try Values.reference(.full(Full(value: .double(value), type: type)), [])[0])
+    graph.addConstant(try Values.reference(.full(.init(value: .double(value), type: type)), [])[0])
   }
 }
 

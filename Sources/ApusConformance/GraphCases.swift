@@ -42,8 +42,8 @@ enum GraphCases {
       },
       try .built("an input that nothing reads", [x, i64([3])]) { g, x in [try g(.negate, x[0])] },
       try .built("no inputs", []) { g, _ in
-        let a = try g(.full(Full(value: .double(1.5), type: f32([17]))))
-        return [a, try g(.exp, a), try g(.iota(Iota(type: i64([5]), axis: 0)))]
+        let a = try g(.full(.init(value: .double(1.5), type: f32([17]))))
+        return [a, try g(.exp, a), try g(.iota(.init(type: i64([5]), axis: 0)))]
       },
       try .built("equal nodes", [x]) { g, x in
         let (a, b) = (try g(.exp, x[0]), try g(.exp, x[0]))
@@ -102,8 +102,8 @@ enum GraphCases {
       try .built("donated and swapped", [x, x], donated: [0, 1]) { _, x in [x[1], x[0]] },
       try .built("donated and returned unchanged", [x, x], donated: [0]) { g, x in [x[0], try g(.add, x[0], x[1])] },
       try .built("donated, read through views", [f32([61, 67]), f32([61, 67])], donated: [0]) { g, x in
-        let turned = try g(.permute(Permute(permutation: Permutation([1, 0]))), x[0])
-        let flat = try g(.reshape(Reshape(shape: [4087])), turned)
+        let turned = try g(.permute(.init(permutation: Permutation([1, 0]))), x[0])
+        let flat = try g(.reshape(.init(shape: [4087])), turned)
         let next = try g(.add, x[0], x[1])
         return [next, try g(.exp, flat)]
       },
@@ -114,13 +114,13 @@ enum GraphCases {
       try .built("donated, and a later index is out of range", [x, i64([3])], donated: [0], fails: true) { g, x in
         let next = try g(.negate, x[0])
         let far = try g(.add, x[1], try g.constant(4099, i64([3])))
-        return [next, try g(.gather(Gather(axis: 0)), next, far)]
+        return [next, try g(.gather(.init(axis: 0)), next, far)]
       },
       try .built("donated, and an earlier index is out of range", [x, i64([3])], donated: [0], fails: true) { g, x in
         let far = try g(.subtract, x[1], try g.constant(9, i64([3])))
-        let picked = try g(.gather(Gather(axis: 0)), x[0], far)
-        let total = try g(.sum(Sum(axes: [0], keepDims: false)), picked)
-        return [try g(.add, x[0], try g(.broadcast(Broadcast(shape: [4099])), total))]
+        let picked = try g(.gather(.init(axis: 0)), x[0], far)
+        let total = try g(.sum(.init(axes: [0], keepDims: false)), picked)
+        return [try g(.add, x[0], try g(.broadcast(.init(shape: [4099])), total))]
       },
     ]
   }
@@ -231,14 +231,14 @@ enum GraphCases {
         ]
       },
       try .built("two draws from one random state", [i64([2])], donated: [0]) { g, x in
-        let first = try g.graph.add(.randomUniform(RandomUniform(type: f32([1001]))), x)
-        let second = try g.graph.add(.randomUniform(RandomUniform(type: f32([1001]))), [first[1]])
-        let third = try g.graph.add(.randomNormal(RandomNormal(type: f32([1001]))), [second[1]])
+        let first = try g.graph.add(.randomUniform(.init(type: f32([1001]))), x)
+        let second = try g.graph.add(.randomUniform(.init(type: f32([1001]))), [first[1]])
+        let third = try g.graph.add(.randomNormal(.init(type: f32([1001]))), [second[1]])
         return [try g(.add, first[0], second[0]), third[0], third[1]]
       },
       try .built("the same draw twice from one state", [i64([2])]) { g, x in
-        let first = try g.graph.add(.randomUniform(RandomUniform(type: f32([101]))), x)
-        let again = try g.graph.add(.randomUniform(RandomUniform(type: f32([101]))), x)
+        let first = try g.graph.add(.randomUniform(.init(type: f32([101]))), x)
+        let again = try g.graph.add(.randomUniform(.init(type: f32([101]))), x)
         return [first[0], again[0], again[1], first[1]]
       },
     ]

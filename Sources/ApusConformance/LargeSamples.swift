@@ -18,13 +18,13 @@ extension PrimitiveKind {
       .divide, .remainder, .power, .maximum, .minimum,
       .logicalAnd, .logicalOr, .logicalXor, .compare, .select, .cast:
       resized(Sizes.element.map { [Dim($0)] } + [[61, 67], [331, 302]])
-    case .full: types().map { Sample(.full(Full(value: .double(1.5), type: $0)), []) }
+    case .full: types().map { Sample(.full(.init(value: .double(1.5), type: $0)), []) }
     case .iota:
-      types([.float32, .int64]).map { Sample(.iota(Iota(type: $0, axis: 0)), []) }
-        + (0..<3).map { Sample(.iota(Iota(type: TensorType(.int32, Sizes.cube), axis: $0)), []) }
+      types([.float32, .int64]).map { Sample(.iota(.init(type: $0, axis: 0)), []) }
+        + (0..<3).map { Sample(.iota(.init(type: TensorType(.int32, Sizes.cube), axis: $0)), []) }
     case .dimension: []
-    case .randomUniform: random { .randomUniform(RandomUniform(type: $0)) }
-    case .randomNormal: random { .randomNormal(RandomNormal(type: $0)) }
+    case .randomUniform: random { .randomUniform(.init(type: $0)) }
+    case .randomNormal: random { .randomNormal(.init(type: $0)) }
     case .reshape, .permute, .broadcast, .slice, .sliceUpdate, .pad, .reverse, .concatenate: largeMovement
     case .sum, .product, .norm, .max, .min, .argMax, .argMin, .softmax, .logSoftmax: largeReductions
     case .gather, .scatterAdd, .gatherAlong, .scatterAddAlong: largeIndexing
@@ -63,34 +63,34 @@ extension PrimitiveKind {
   private var largeMovement: [Sample] {
     func one(_ primitive: Primitive, _ shape: Shape) -> Sample { Sample(primitive, [.real(shape)]) }
     switch self {
-    case .reshape: return [one(.reshape(Reshape(shape: [302, 331])), [331, 302])]
+    case .reshape: return [one(.reshape(.init(shape: [302, 331])), [331, 302])]
     case .permute:
       let orders = [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
-      return orders.map { one(.permute(Permute(permutation: Permutation($0))), Sizes.cube) }
-        + [[0, 2, 3, 1], [0, 3, 1, 2]].map { one(.permute(Permute(permutation: Permutation($0))), [3, 5, 28, 30]) }
-        + [one(.permute(Permute(permutation: Permutation([1, 0]))), [331, 302])]
+      return orders.map { one(.permute(.init(permutation: Permutation($0))), Sizes.cube) }
+        + [[0, 2, 3, 1], [0, 3, 1, 2]].map { one(.permute(.init(permutation: Permutation($0))), [3, 5, 28, 30]) }
+        + [one(.permute(.init(permutation: Permutation([1, 0]))), [331, 302])]
     case .broadcast:
-      return [[302], [331, 1], [1, 302], [1, 1], []].map { one(.broadcast(Broadcast(shape: [331, 302])), $0) }
-        + [one(.broadcast(Broadcast(shape: [4, 17, 31, 67])), [17, 1, 67])]
+      return [[302], [331, 1], [1, 302], [1, 1], []].map { one(.broadcast(.init(shape: [331, 302])), $0) }
+        + [one(.broadcast(.init(shape: [4, 17, 31, 67])), [17, 1, 67])]
     case .slice:
       return [
-        one(.slice(Slice(starts: [1, 2, 3], stops: [17, 30, 66], steps: [2, 1, 3])), Sizes.cube),
-        one(.slice(Slice(starts: [5], stops: [100_000], steps: [1])), [100_003]),
+        one(.slice(.init(starts: [1, 2, 3], stops: [17, 30, 66], steps: [2, 1, 3])), Sizes.cube),
+        one(.slice(.init(starts: [5], stops: [100_000], steps: [1])), [100_003]),
       ]
     case .sliceUpdate:
-      let update = Primitive.sliceUpdate(SliceUpdate(starts: [1, 2, 3], steps: [2, 1, 3]))
+      let update = Primitive.sliceUpdate(.init(starts: [1, 2, 3], steps: [2, 1, 3]))
       return [Sample(update, [.real(Sizes.cube), .real([8, 28, 21])])]
-    case .pad: return [one(.pad(Pad(low: [1, 0, 3], high: [0, 2, 5], value: .int(1))), Sizes.cube)]
+    case .pad: return [one(.pad(.init(low: [1, 0, 3], high: [0, 2, 5], value: .int(1))), Sizes.cube)]
     case .reverse:
-      return [[0], [1], [2], [0, 2]].map { one(.reverse(Reverse(axes: $0)), Sizes.cube) }
-        + [one(.reverse(Reverse(axes: [0])), [100_003])]
+      return [[0], [1], [2], [0, 2]].map { one(.reverse(.init(axes: $0)), Sizes.cube) }
+        + [one(.reverse(.init(axes: [0])), [100_003])]
     default:
       return (0..<3).map { axis in
         var (small, none) = (Array(Sizes.cube), Array(Sizes.cube))
         small[axis] = 5
         none[axis] = 0
         return Sample(
-          .concatenate(Concatenate(axis: axis)),
+          .concatenate(.init(axis: axis)),
           [.real(Sizes.cube), .real(Shape(small)), .real(Shape(none)), .real(Sizes.cube)])
       }
     }
@@ -112,15 +112,15 @@ extension PrimitiveKind {
       return along { make([$0]) } + several.map { Sample(make($1), [.real($0, range)]) }
     }
     switch self {
-    case .sum: return over { .sum(Sum(axes: $0, keepDims: false)) }
-    case .product: return over { .product(Product(axes: $0, keepDims: false)) }
-    case .norm: return over { .norm(Norm(axes: $0, keepDims: false)) }
-    case .max: return over { .max(Max(axes: $0, keepDims: false)) }
-    case .min: return over { .min(Min(axes: $0, keepDims: true)) }
-    case .argMax: return along { .argMax(ArgMax(axis: $0, keepDims: false)) }
-    case .argMin: return along { .argMin(ArgMin(axis: $0, keepDims: true)) }
-    case .softmax: return along { .softmax(Softmax(axis: $0)) }
-    default: return along { .logSoftmax(LogSoftmax(axis: $0)) }
+    case .sum: return over { .sum(.init(axes: $0, keepDims: false)) }
+    case .product: return over { .product(.init(axes: $0, keepDims: false)) }
+    case .norm: return over { .norm(.init(axes: $0, keepDims: false)) }
+    case .max: return over { .max(.init(axes: $0, keepDims: false)) }
+    case .min: return over { .min(.init(axes: $0, keepDims: true)) }
+    case .argMax: return along { .argMax(.init(axis: $0, keepDims: false)) }
+    case .argMin: return along { .argMin(.init(axis: $0, keepDims: true)) }
+    case .softmax: return along { .softmax(.init(axis: $0)) }
+    default: return along { .logSoftmax(.init(axis: $0)) }
     }
   }
 
@@ -130,22 +130,22 @@ extension PrimitiveKind {
       switch self {
       case .gather:
         return [
-          Sample(.gather(Gather(axis: 0)), [.real([1000, 65]), .integer([4099], 0...999, dtype)]),
-          Sample(.gather(Gather(axis: 1)), [.real([31, 300, 3]), .integer([17, 7], 0...299, dtype)]),
+          Sample(.gather(.init(axis: 0)), [.real([1000, 65]), .integer([4099], 0...999, dtype)]),
+          Sample(.gather(.init(axis: 1)), [.real([31, 300, 3]), .integer([17, 7], 0...299, dtype)]),
         ]
       case .scatterAdd:
         return [
-          Sample(.scatterAdd(ScatterAdd(axis: 0, size: 50)), [.real([4099, 65]), .integer([4099], 0...49, dtype)]),
+          Sample(.scatterAdd(.init(axis: 0, size: 50)), [.real([4099, 65]), .integer([4099], 0...49, dtype)]),
           Sample(
-            .scatterAdd(ScatterAdd(axis: 1, size: 30)), [.real([31, 17, 7, 3]), .integer([17, 7], 0...29, dtype)]),
+            .scatterAdd(.init(axis: 1, size: 30)), [.real([31, 17, 7, 3]), .integer([17, 7], 0...29, dtype)]),
         ]
       case .gatherAlong:
         return [0, 1].map {
-          Sample(.gatherAlong(GatherAlong(axis: $0)), [.real([331, 302]), .integer([331, 302], 0...301, dtype)])
+          Sample(.gatherAlong(.init(axis: $0)), [.real([331, 302]), .integer([331, 302], 0...301, dtype)])
         }
       default:
         return [0, 1].map {
-          let scatter = ScatterAddAlong(axis: $0, size: 50)
+          let scatter = Primitive.ScatterAddAlong(axis: $0, size: 50)
           return Sample(.scatterAddAlong(scatter), [.real([331, 302]), .integer([331, 302], 0...49, dtype)])
         }
       }
@@ -160,18 +160,18 @@ extension PrimitiveKind {
     ]
     return geometries.map { x, y, kernel, strides, padding in
       switch self {
-      case .maxPool: return Sample(.maxPool(MaxPool(kernel: kernel, strides: strides, padding: padding)), [.real(x)])
+      case .maxPool: return Sample(.maxPool(.init(kernel: kernel, strides: strides, padding: padding)), [.real(x)])
       case .maxPoolGradient:
-        let pool = MaxPoolGradient(kernel: kernel, strides: strides, padding: padding)
+        let pool = Primitive.MaxPoolGradient(kernel: kernel, strides: strides, padding: padding)
         return Sample(.maxPoolGradient(pool), [.real(x), .real(y)])
       case .maxPoolGather:
-        let pool = MaxPoolGather(kernel: kernel, strides: strides, padding: padding)
+        let pool = Primitive.MaxPoolGather(kernel: kernel, strides: strides, padding: padding)
         return Sample(.maxPoolGather(pool), [.real(x), .real(x)])
       case .averagePool:
-        let pool = AveragePool(kernel: kernel, strides: strides, padding: padding, countIncludePadding: false)
+        let pool = Primitive.AveragePool(kernel: kernel, strides: strides, padding: padding, countIncludePadding: false)
         return Sample(.averagePool(pool), [.real(x)])
       default:
-        let pool = AveragePoolGradient(
+        let pool = Primitive.AveragePoolGradient(
           kernel: kernel, strides: strides, padding: padding, countIncludePadding: true, inputShape: x)
         return Sample(.averagePoolGradient(pool), [.real(y)])
       }
@@ -183,10 +183,10 @@ extension PrimitiveKind {
     return shapes.map { x in
       let channels = Shape([x[1]])
       if self == .batchNorm {
-        return Sample(.batchNorm(BatchNorm(epsilon: 1e-5)), [.real(x), .real(channels), .real(channels)])
+        return Sample(.batchNorm(.init(epsilon: 1e-5)), [.real(x), .real(channels), .real(channels)])
       }
       return Sample(
-        .batchNormGradient(BatchNormGradient(epsilon: 1e-5)),
+        .batchNormGradient(.init(epsilon: 1e-5)),
         [.real(x), .real(channels), .real(channels, -0.1...0.1), .real(channels, 0.5...2), .real(x)])
     }
   }
@@ -204,14 +204,14 @@ enum LargeLinear {
   }
 
   static func convolutions(_ kind: PrimitiveKind) -> [Sample] {
-    let geometries: [(Convolution, x: Shape, w: Shape)] = [
-      (Convolution(padding: Padding2D(1, 1)), [4, 1, 28, 28], [32, 1, 3, 3]),
-      (Convolution(padding: Padding2D(1, 1)), [2, 16, 14, 14], [33, 16, 3, 3]),
-      (Convolution(strides: 2, padding: Padding2D(1, 1)), [2, 17, 15, 15], [16, 17, 3, 3]),
-      (Convolution(), [3, 24, 7, 7], [40, 24, 1, 1]),
-      (Convolution(padding: Padding2D(1, 1), groups: 32), [2, 32, 14, 14], [32, 1, 3, 3]),
-      (Convolution(strides: Pair(1, 2), padding: Padding2D(2, 1), groups: 2), [2, 8, 12, 11], [6, 4, 5, 3]),
-      (Convolution(padding: Padding2D(2, 2), dilation: 2), [1, 8, 10, 10], [8, 8, 3, 3]),
+    let geometries: [(Primitive.Convolution, x: Shape, w: Shape)] = [
+      (Primitive.Convolution(padding: Padding2D(1, 1)), [4, 1, 28, 28], [32, 1, 3, 3]),
+      (Primitive.Convolution(padding: Padding2D(1, 1)), [2, 16, 14, 14], [33, 16, 3, 3]),
+      (Primitive.Convolution(strides: 2, padding: Padding2D(1, 1)), [2, 17, 15, 15], [16, 17, 3, 3]),
+      (Primitive.Convolution(), [3, 24, 7, 7], [40, 24, 1, 1]),
+      (Primitive.Convolution(padding: Padding2D(1, 1), groups: 32), [2, 32, 14, 14], [32, 1, 3, 3]),
+      (Primitive.Convolution(strides: Pair(1, 2), padding: Padding2D(2, 1), groups: 2), [2, 8, 12, 11], [6, 4, 5, 3]),
+      (Primitive.Convolution(padding: Padding2D(2, 2), dilation: 2), [1, 8, 10, 10], [8, 8, 3, 3]),
     ]
     return geometries.compactMap { convolution, x, w in
       let types = [TensorType(.float32, x), TensorType(.float32, w)]
@@ -219,12 +219,12 @@ enum LargeLinear {
       switch kind {
       case .convolution: return Sample(.convolution(convolution), [.real(x), .real(w)])
       case .convolutionInputGradient:
-        let pullback = ConvolutionInputGradient(
+        let pullback = Primitive.ConvolutionInputGradient(
           strides: convolution.strides, padding: convolution.padding, dilation: convolution.dilation,
           groups: convolution.groups, inputShape: x)
         return Sample(.convolutionInputGradient(pullback), [.real(y), .real(w)])
       default:
-        let pullback = ConvolutionWeightGradient(
+        let pullback = Primitive.ConvolutionWeightGradient(
           strides: convolution.strides, padding: convolution.padding, dilation: convolution.dilation,
           groups: convolution.groups, weightShape: w)
         return Sample(.convolutionWeightGradient(pullback), [.real(x), .real(y)])

@@ -26,22 +26,22 @@ public enum Layout: String, CaseIterable, Sendable {
     case .contiguous: return x
     case .permuted:
       guard shape.rank > 1 else { return nil }
-      let order = Primitive.permute(Permute(permutation: Permutation(Array((0..<shape.rank).reversed()))))
+      let order = Primitive.permute(.init(permutation: Permutation(Array((0..<shape.rank).reversed()))))
       return try view(order, try Values.reference(order, [x])[0])
     case .sliced:
-      let padding = Primitive.pad(Pad(low: ones, high: same(2, shape.rank), value: .int(1)))
+      let padding = Primitive.pad(.init(low: ones, high: same(2, shape.rank), value: .int(1)))
       let stops = Shape(shape.map { $0 + 1 })
-      return try view(.slice(Slice(starts: ones, stops: stops, steps: ones)), try Values.reference(padding, [x])[0])
+      return try view(.slice(.init(starts: ones, stops: stops, steps: ones)), try Values.reference(padding, [x])[0])
     case .stepped:
       let last = shape.rank - 1
       var (wide, steps, stops) = (Array(shape), Array(ones), Array(shape))
       wide[last] = 2 * shape[last]
       steps[last] = 2
       stops[last] = 2 * shape[last] - 1
-      let ground = Full(value: .int(1), type: TensorType(x.dtype, Shape(wide)))
-      let update = Primitive.sliceUpdate(SliceUpdate(starts: zeros, steps: Shape(steps)))
+      let ground = Primitive.Full(value: .int(1), type: TensorType(x.dtype, Shape(wide)))
+      let update = Primitive.sliceUpdate(.init(starts: zeros, steps: Shape(steps)))
       let spread = try Values.reference(update, [try Values.reference(.full(ground), [])[0], x])[0]
-      return try view(.slice(Slice(starts: zeros, stops: Shape(stops), steps: Shape(steps))), spread)
+      return try view(.slice(.init(starts: zeros, stops: Shape(stops), steps: Shape(steps))), spread)
     case .repeated:
       guard shape[0] > 1 else { return nil }
       return try stretched(x, to: shape, keeping: Shape([1] + shape.dropFirst()))
@@ -54,8 +54,8 @@ public enum Layout: String, CaseIterable, Sendable {
 
   private func stretched(_ x: Tensor, to shape: Shape, keeping stops: Shape) throws -> Tensor {
     let (zeros, ones) = (same(0, shape.rank), same(1, shape.rank))
-    let part = try Values.reference(.slice(Slice(starts: zeros, stops: stops, steps: ones)), [x])[0]
-    return try view(.broadcast(Broadcast(shape: shape)), part)
+    let part = try Values.reference(.slice(.init(starts: zeros, stops: stops, steps: ones)), [x])[0]
+    return try view(.broadcast(.init(shape: shape)), part)
   }
 
   /// Through the ordinary door, where such primitives make views.

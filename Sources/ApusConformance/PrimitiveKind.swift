@@ -143,46 +143,46 @@ public enum PrimitiveKind: String, CaseIterable, Hashable, Sendable {
     case .logicalAnd: of(.logicalAnd)
     case .logicalOr: of(.logicalOr)
     case .logicalXor: of(.logicalXor)
-    case .compare: Compare.samples
+    case .compare: Primitive.Compare.samples
     case .select: of(.select)
-    case .cast: Cast.samples
-    case .full: Full.samples
-    case .iota: Iota.samples
-    case .dimension: Dimension.samples
-    case .reshape: Reshape.samples
-    case .permute: Permute.samples
-    case .broadcast: Broadcast.samples
-    case .slice: Slice.samples
-    case .sliceUpdate: SliceUpdate.samples
-    case .pad: Pad.samples
-    case .reverse: Reverse.samples
-    case .concatenate: Concatenate.samples
-    case .sum: Sum.samples
-    case .product: Product.samples
-    case .norm: Norm.samples
-    case .max: Max.samples
-    case .min: Min.samples
-    case .argMax: ArgMax.samples
-    case .argMin: ArgMin.samples
-    case .gather: Gather.samples
-    case .scatterAdd: ScatterAdd.samples
-    case .gatherAlong: GatherAlong.samples
-    case .scatterAddAlong: ScatterAddAlong.samples
+    case .cast: Primitive.Cast.samples
+    case .full: Primitive.Full.samples
+    case .iota: Primitive.Iota.samples
+    case .dimension: Primitive.Dimension.samples
+    case .reshape: Primitive.Reshape.samples
+    case .permute: Primitive.Permute.samples
+    case .broadcast: Primitive.Broadcast.samples
+    case .slice: Primitive.Slice.samples
+    case .sliceUpdate: Primitive.SliceUpdate.samples
+    case .pad: Primitive.Pad.samples
+    case .reverse: Primitive.Reverse.samples
+    case .concatenate: Primitive.Concatenate.samples
+    case .sum: Primitive.Sum.samples
+    case .product: Primitive.Product.samples
+    case .norm: Primitive.Norm.samples
+    case .max: Primitive.Max.samples
+    case .min: Primitive.Min.samples
+    case .argMax: Primitive.ArgMax.samples
+    case .argMin: Primitive.ArgMin.samples
+    case .gather: Primitive.Gather.samples
+    case .scatterAdd: Primitive.ScatterAdd.samples
+    case .gatherAlong: Primitive.GatherAlong.samples
+    case .scatterAddAlong: Primitive.ScatterAddAlong.samples
     case .matmul: of(.matmul)
-    case .convolution: Convolution.samples
-    case .convolutionInputGradient: ConvolutionInputGradient.samples
-    case .convolutionWeightGradient: ConvolutionWeightGradient.samples
-    case .maxPool: MaxPool.samples
-    case .maxPoolGradient: MaxPoolGradient.samples
-    case .maxPoolGather: MaxPoolGather.samples
-    case .averagePool: AveragePool.samples
-    case .averagePoolGradient: AveragePoolGradient.samples
-    case .softmax: Softmax.samples
-    case .logSoftmax: LogSoftmax.samples
-    case .batchNorm: BatchNorm.samples
-    case .batchNormGradient: BatchNormGradient.samples
-    case .randomUniform: RandomUniform.samples
-    case .randomNormal: RandomNormal.samples
+    case .convolution: Primitive.Convolution.samples
+    case .convolutionInputGradient: Primitive.ConvolutionInputGradient.samples
+    case .convolutionWeightGradient: Primitive.ConvolutionWeightGradient.samples
+    case .maxPool: Primitive.MaxPool.samples
+    case .maxPoolGradient: Primitive.MaxPoolGradient.samples
+    case .maxPoolGather: Primitive.MaxPoolGather.samples
+    case .averagePool: Primitive.AveragePool.samples
+    case .averagePoolGradient: Primitive.AveragePoolGradient.samples
+    case .softmax: Primitive.Softmax.samples
+    case .logSoftmax: Primitive.LogSoftmax.samples
+    case .batchNorm: Primitive.BatchNorm.samples
+    case .batchNormGradient: Primitive.BatchNormGradient.samples
+    case .randomUniform: Primitive.RandomUniform.samples
+    case .randomNormal: Primitive.RandomNormal.samples
     case .custom: CustomPrimitive.samples
     }
   }

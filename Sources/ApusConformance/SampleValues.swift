@@ -93,7 +93,7 @@ enum Values {
   }
 
   static func cast(_ x: Tensor, _ dtype: DType) throws -> Tensor {
-    try reference(.cast(Cast(dtype: dtype)), [x])[0]
+    try reference(.cast(.init(dtype: dtype)), [x])[0]
   }
 
   /// What the reference engine computes, always into memory of its own (`apply` would give views).

@@ -37,7 +37,7 @@ struct SpecialChecks {
   private func subjects(_ kind: PrimitiveKind) throws -> [Subject] {
     var primitives: [Primitive] = []
     for sample in kind.samples where !primitives.contains(sample.primitive) { primitives.append(sample.primitive) }
-    if kind == .cast { primitives = DType.allCases.map { .cast(Cast(dtype: $0)) } }
+    if kind == .cast { primitives = DType.allCases.map { .cast(.init(dtype: $0)) } }
     let dtypes = DType.allCases.filter { isThorough ? $0.bitWidth >= 8 : $0.hasArithmetic || $0 == .float16 }
     return try primitives.flatMap { primitive in try dtypes.compactMap { try subject(primitive, kind, $0) } }
   }

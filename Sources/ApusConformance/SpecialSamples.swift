@@ -38,13 +38,13 @@ enum SpecialSamples {
 
   private static let unary: [Primitive] = [
     .negate, .abs, .sign, .floor, .ceil, .round, .exp, .expm1, .log, .log1p, .sqrt, .rsqrt, .tanh, .erf, .sigmoid,
-    .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .norm(Norm(axes: [], keepDims: false)),
-    .max(Max(axes: [0], keepDims: false)), .min(Min(axes: [0], keepDims: false)),
-    .argMax(ArgMax(axis: 0, keepDims: false)), .argMin(ArgMin(axis: 0, keepDims: false)),
+    .relu, .silu, .gelu, .tanhGELU, .normalCDF, .normalPDF, .norm(.init(axes: [], keepDims: false)),
+    .max(.init(axes: [0], keepDims: false)), .min(.init(axes: [0], keepDims: false)),
+    .argMax(.init(axis: 0, keepDims: false)), .argMin(.init(axis: 0, keepDims: false)),
   ]
   private static let binary: [Primitive] =
     [.add, .subtract, .multiply, .divide, .remainder, .power, .maximum, .minimum]
-    + Compare.Comparison.allCases.map { .compare(Compare($0)) }
+    + Primitive.Compare.Comparison.allCases.map { .compare(.init($0)) }
 
   /// Values that show how a cast rounds, wraps and saturates: ties between neighbours of each narrow format, their
   /// subnormals and largest numbers, and integers beyond what a float holds.

@@ -12,14 +12,14 @@ import Testing
       var g = Graph(name: "chain \(shape)")
       let x = g.addInput("x", f32(shape))
       let y = g.addInput("y", f32(shape))
-      let two = try g.add(.broadcast(Broadcast(shape: shape)), [g.addConstant(Tensor(2.0))])[0]
+      let two = try g.add(.broadcast(.init(shape: shape)), [g.addConstant(Tensor(2.0))])[0]
       let a = try g.add(.multiply, [x, two])[0]
       let b = try g.add(.add, [a, y])[0]
       let c = try g.add(.tanh, [b])[0]
       let d = try g.add(.multiply, [c, x])[0]
-      let e = try g.add(.compare(Compare(.gt)), [d, y])[0]
+      let e = try g.add(.compare(.init(.gt)), [d, y])[0]
       let f = try g.add(.select, [e, d, b])[0]
-      let h = try g.add(.cast(Cast(dtype: .float64)), [f])[0]
+      let h = try g.add(.cast(.init(dtype: .float64)), [f])[0]
       g.addOutput("f", f)
       g.addOutput("c", c)
       g.addOutput("h", h)
@@ -37,8 +37,8 @@ import Testing
       let x = g.addInput("x", f32(shape))
       let row = g.addInput("row", f32([Dim(columns)]))
       let column = g.addInput("column", f32([Dim(rows), 1]))
-      let r = try g.add(.broadcast(Broadcast(shape: shape)), [row])[0]
-      let c = try g.add(.broadcast(Broadcast(shape: shape)), [column])[0]
+      let r = try g.add(.broadcast(.init(shape: shape)), [row])[0]
+      let c = try g.add(.broadcast(.init(shape: shape)), [column])[0]
       let a = try g.add(.add, [x, r])[0]
       let b = try g.add(.multiply, [a, c])[0]
       g.addOutput("a", a)
@@ -59,10 +59,10 @@ import Testing
     let shape: Shape = [32, 32]
     var g = Graph(name: "aliases")
     let x = g.addInput("x", f32(shape))
-    let t = try g.add(.permute(Permute(permutation: Permutation([1, 0]))), [x])[0]
+    let t = try g.add(.permute(.init(permutation: Permutation([1, 0]))), [x])[0]
     let s = try g.add(.add, [x, t])[0]
-    let first = try g.add(.slice(Slice(starts: [0, 0], stops: [1, 32], steps: [1, 1])), [s])[0]
-    let spread = try g.add(.broadcast(Broadcast(shape: shape)), [first])[0]
+    let first = try g.add(.slice(.init(starts: [0, 0], stops: [1, 32], steps: [1, 1])), [s])[0]
+    let spread = try g.add(.broadcast(.init(shape: shape)), [first])[0]
     let u = try g.add(.multiply, [s, spread])[0]
     let v = try g.add(.exp, [u])[0]
     g.addOutput("v", v)
@@ -79,7 +79,7 @@ import Testing
     let v = g.addInput("v", f32(shape))
     let x = g.addInput("x", f32(shape))
     func scalar(_ value: Double) throws -> ValueID {
-      try g.add(.broadcast(Broadcast(shape: shape)), [g.addConstant(Tensor(value))])[0]
+      try g.add(.broadcast(.init(shape: shape)), [g.addConstant(Tensor(value))])[0]
     }
     let gradient = try g.add(.matmul, [p, x])[0]
     let next = try g.add(.add, [g.add(.multiply, [v, scalar(0.9)])[0], gradient])[0]
@@ -108,7 +108,7 @@ import Testing
     let i = g.addInput("i", TensorType(.int64, [1]))
     let doubled = try g.add(.add, [p, p])[0]
     let x = g.addInput("x", f32([4]))
-    let picked = try g.add(.gather(Gather(axis: 0)), [x, i])[0]
+    let picked = try g.add(.gather(.init(axis: 0)), [x, i])[0]
     g.addOutput("p", doubled)
     g.addOutput("picked", picked)
     let executable = try CPUEngine.shared.compile(g)
@@ -130,9 +130,9 @@ import Testing
       let x = g.addInput("x", f32([Dim(m), Dim(k)]))
       let w = g.addInput("w", f32([Dim(n), Dim(k)]))
       let b = g.addInput("b", f32([Dim(n)]))
-      let t = try g.add(.permute(Permute(permutation: Permutation([1, 0]))), [w])[0]
+      let t = try g.add(.permute(.init(permutation: Permutation([1, 0]))), [w])[0]
       let product = try g.add(.matmul, [x, t])[0]
-      let spread = try g.add(.broadcast(Broadcast(shape: [Dim(m), Dim(n)])), [b])[0]
+      let spread = try g.add(.broadcast(.init(shape: [Dim(m), Dim(n)])), [b])[0]
       let sum = try g.add(.add, [product, spread])[0]
       g.addOutput("y", try g.add(.relu, [sum])[0])
       #expect(UnitFormation.units(of: g).contains { $0.kind == .epilogue && $0.nodes.count == 2 })
@@ -156,46 +156,45 @@ import Testing
     let h2: Shape = [Dim(n), Dim(c2), 4, 4]
     let (w1, w2): (Shape, Shape) = ([Dim(c1), Dim(c0), 3, 3], [Dim(c2), Dim(c1), 3, 3])
     let padding = Padding2D(1, 1)
-    let pool = MaxPool(kernel: 2, strides: 2)
+    let pool = Primitive.MaxPool(kernel: 2, strides: 2)
     var g = Graph(name: "stack \(channels)")
     let x = g.addInput("x", f32(x0))
     let (a, b) = (g.addInput("w1", f32(w1)), g.addInput("w2", f32(w2)))
     let (ba, bb) = (g.addInput("b1", f32([Dim(c1)])), g.addInput("b2", f32([Dim(c2)])))
     let top = g.addInput("g", f32(h2))
     func bias(_ b: ValueID, _ count: Int, _ shape: Shape) throws -> ValueID {
-      let column = try g.add(.reshape(Reshape(shape: [1, Dim(count), 1, 1])), [b])[0]
-      return try g.add(.broadcast(Broadcast(shape: shape)), [column])[0]
+      let column = try g.add(.reshape(.init(shape: [1, Dim(count), 1, 1])), [b])[0]
+      return try g.add(.broadcast(.init(shape: shape)), [column])[0]
     }
-    let first = try g.add(.convolution(Convolution(padding: padding)), [x, a])[0]
+    let first = try g.add(.convolution(.init(padding: padding)), [x, a])[0]
     let active = try g.add(.relu, [g.add(.add, [first, bias(ba, c1, h1)])[0]])[0]
     let pooled = try g.add(.maxPool(pool), [active])[0]
-    let second = try g.add(.convolution(Convolution()), [pooled, b])[0]
+    let second = try g.add(.convolution(.init()), [pooled, b])[0]
     let out = try g.add(.tanh, [g.add(.add, [second, bias(bb, c2, h2)])[0]])[0]
     g.addOutput("out", out)
     // Backwards.
     let slope = try g.add(
       .subtract,
-      [g.add(.broadcast(Broadcast(shape: h2)), [g.addConstant(Tensor(1.0))])[0], g.add(.multiply, [out, out])[0]])[0]
+      [g.add(.broadcast(.init(shape: h2)), [g.addConstant(Tensor(1.0))])[0], g.add(.multiply, [out, out])[0]])[0]
     let g2 = try g.add(.multiply, [top, slope])[0]
     let dw2 = try g.add(
-      .convolutionWeightGradient(
-        ConvolutionWeightGradient(strides: 1, padding: .zero, dilation: 1, groups: 1, weightShape: w2)), [pooled, g2])[
+      .convolutionWeightGradient(.init(strides: 1, padding: .zero, dilation: 1, groups: 1, weightShape: w2)),
+      [pooled, g2])[
         0]
-    let db2 = try g.add(.sum(Sum(axes: [0, 2, 3], keepDims: false)), [g2])[0]
+    let db2 = try g.add(.sum(.init(axes: [0, 2, 3], keepDims: false)), [g2])[0]
     let dp = try g.add(
-      .convolutionInputGradient(
-        ConvolutionInputGradient(strides: 1, padding: .zero, dilation: 1, groups: 1, inputShape: p1)), [g2, b])[0]
-    let da = try g.add(.maxPoolGradient(MaxPoolGradient(kernel: 2, strides: 2)), [active, dp])[0]
-    let zero = try g.add(.broadcast(Broadcast(shape: h1)), [g.addConstant(Tensor(0.0))])[0]
-    let mask = try g.add(.compare(Compare(.gt)), [active, zero])[0]
+      .convolutionInputGradient(.init(strides: 1, padding: .zero, dilation: 1, groups: 1, inputShape: p1)), [g2, b])[0]
+    let da = try g.add(.maxPoolGradient(.init(kernel: 2, strides: 2)), [active, dp])[0]
+    let zero = try g.add(.broadcast(.init(shape: h1)), [g.addConstant(Tensor(0.0))])[0]
+    let mask = try g.add(.compare(.init(.gt)), [active, zero])[0]
     let g1 = try g.add(.select, [mask, da, zero])[0]
-    let db1 = try g.add(.sum(Sum(axes: [0, 2, 3], keepDims: true)), [g1])[0]
+    let db1 = try g.add(.sum(.init(axes: [0, 2, 3], keepDims: true)), [g1])[0]
     let dw1 = try g.add(
-      .convolutionWeightGradient(
-        ConvolutionWeightGradient(strides: 1, padding: padding, dilation: 1, groups: 1, weightShape: w1)), [x, g1])[0]
+      .convolutionWeightGradient(.init(strides: 1, padding: padding, dilation: 1, groups: 1, weightShape: w1)), [x, g1])[
+        0]
     let dx = try g.add(
-      .convolutionInputGradient(
-        ConvolutionInputGradient(strides: 1, padding: padding, dilation: 1, groups: 1, inputShape: x0)), [g1, a])[0]
+      .convolutionInputGradient(.init(strides: 1, padding: padding, dilation: 1, groups: 1, inputShape: x0)), [g1, a])[
+        0]
     for (name, id) in [("dw2", dw2), ("db2", db2), ("db1", db1), ("dw1", dw1), ("dx", dx)] { g.addOutput(name, id) }
     let inputs = [
       try random(f32(x0), seed: 1), try random(f32(w1), seed: 2), try random(f32(w2), seed: 3),
@@ -211,11 +210,11 @@ import Testing
     let x = g.addInput("x", f32(shape))
     let w = g.addInput("w", f32([20, 16, 3, 3]))
     let (scale, shift) = (g.addInput("scale", f32([20])), g.addInput("shift", f32([20])))
-    let y = try g.add(.convolution(Convolution(padding: Padding2D(1, 1))), [x, w])[0]
-    let norm = try g.add(.batchNorm(BatchNorm(epsilon: 1e-5)), [y, scale, shift])
+    let y = try g.add(.convolution(.init(padding: Padding2D(1, 1))), [x, w])[0]
+    let norm = try g.add(.batchNorm(.init(epsilon: 1e-5)), [y, scale, shift])
     let act = try g.add(.relu, [norm[0]])[0]
-    let pooled = try g.add(.averagePool(AveragePool(kernel: 3, strides: 2, padding: Padding2D(1, 1))), [act])[0]
-    let back = try g.add(.batchNormGradient(BatchNormGradient(epsilon: 1e-5)), [y, scale, norm[1], norm[2], act])
+    let pooled = try g.add(.averagePool(.init(kernel: 3, strides: 2, padding: Padding2D(1, 1))), [act])[0]
+    let back = try g.add(.batchNormGradient(.init(epsilon: 1e-5)), [y, scale, norm[1], norm[2], act])
     for (i, id) in ([act, pooled] + norm + back).enumerated() { g.addOutput("o\(i)", id) }
     try expectAgreement(
       g,
@@ -227,12 +226,12 @@ import Testing
 
   /// Convolutions with groups, stride, dilation and uneven padding, and both gradients.
   @Test(arguments: [
-    (Convolution(strides: 2, padding: Padding2D(top: 1, left: 0, bottom: 2, right: 1), dilation: 1, groups: 1), 8, 12),
-    (Convolution(strides: 1, padding: Padding2D(2, 2), dilation: 2, groups: 4), 8, 12),
-    (Convolution(strides: Pair(2, 1), padding: Padding2D(1, 1), dilation: 1, groups: 16), 16, 16),
-    (Convolution(strides: 1, padding: .zero, dilation: Pair(1, 3), groups: 2), 2, 6),
+    (Primitive.Convolution(strides: 2, padding: Padding2D(top: 1, left: 0, bottom: 2, right: 1)), 8, 12),
+    (Primitive.Convolution(strides: 1, padding: Padding2D(2, 2), dilation: 2, groups: 4), 8, 12),
+    (Primitive.Convolution(strides: Pair(2, 1), padding: Padding2D(1, 1), dilation: 1, groups: 16), 16, 16),
+    (Primitive.Convolution(strides: 1, padding: .zero, dilation: Pair(1, 3), groups: 2), 2, 6),
   ])
-  func convolutionAttributes(_ convolution: Convolution, _ input: Int, _ output: Int) throws {
+  func convolutionAttributes(_ convolution: Primitive.Convolution, _ input: Int, _ output: Int) throws {
     let x: Shape = [2, Dim(input), 11, 10]
     let w: Shape = [Dim(output), Dim(input / convolution.groups), 3, 3]
     var g = Graph(name: "\(convolution)")
@@ -245,14 +244,14 @@ import Testing
       "dx",
       try g.add(
         .convolutionInputGradient(
-          ConvolutionInputGradient(
+          .init(
             strides: d.strides, padding: d.padding, dilation: d.dilation, groups: d.groups, inputShape: x)),
         [active, wi])[0])
     g.addOutput(
       "dw",
       try g.add(
         .convolutionWeightGradient(
-          ConvolutionWeightGradient(
+          .init(
             strides: d.strides, padding: d.padding, dilation: d.dilation, groups: d.groups, weightShape: w)),
         [xi, active])[0])
     try expectAgreement(g, [try random(f32(x), seed: 1), try random(f32(w), seed: 2)])
@@ -262,7 +261,7 @@ import Testing
   @Test func transposesGoToTheOperands() throws {
     for batch in [[], [3]] as [[Dim]] {
       func type(_ rows: Dim, _ columns: Dim) -> TensorType { f32(Shape(dims: batch + [rows, columns])) }
-      let swap = Permute(permutation: Permutation(batch.isEmpty ? [1, 0] : [0, 2, 1]))
+      let swap = Primitive.Permute(permutation: Permutation(batch.isEmpty ? [1, 0] : [0, 2, 1]))
       var g = Graph(name: "transposed \(batch)")
       let x = g.addInput("x", type(40, 80))
       let y = g.addInput("y", type(40, 60))
@@ -301,7 +300,7 @@ import Testing
     let x = g.addInput("x", f32([2, 16, 9, 9]))
     let weights = try random(f32([32, 16, 3, 3]), seed: 2)
     let w = g.addConstant(Tensor(storage: weights))
-    g.addOutput("y", try g.add(.convolution(Convolution()), [x, w])[0])
+    g.addOutput("y", try g.add(.convolution(.init()), [x, w])[0])
     try expectAgreement(g, [try random(f32([2, 16, 9, 9]), seed: 1)])
     let plan = try Planner.plan(g, donated: [], options: CompileOptions(), constants: PackedConstants())
     // Reorder the image, convolve, reorder the result: nothing for the weights.
@@ -314,11 +313,11 @@ import Testing
     let y = try g.add(.exp, [x])[0]
     g.addOutput("y", y)
     g.addOutput("y again", y)
-    g.addOutput("flat", try g.add(.reshape(Reshape(shape: [24])), [y])[0])
+    g.addOutput("flat", try g.add(.reshape(.init(shape: [24])), [y])[0])
     g.addOutput("x", x)
     g.addOutput("x again", x)
-    g.addOutput("t", try g.add(.permute(Permute(permutation: Permutation([1, 0]))), [x])[0])
-    g.addOutput("back", try g.add(.reverse(Reverse(axes: [0, 1])), [x])[0])
+    g.addOutput("t", try g.add(.permute(.init(permutation: Permutation([1, 0]))), [x])[0])
+    g.addOutput("back", try g.add(.reverse(.init(axes: [0, 1])), [x])[0])
     g.addOutput("c", g.addConstant(Tensor([1.0, 2.0])))
     try expectAgreement(g, [try random(f32([4, 6]), seed: 1)])
     try expectAgreement(g, [try random(f32([4, 6]), seed: 1)], donated: [0])
@@ -361,8 +360,8 @@ import Testing
   func layersFollowAConvolution(_ channels: Int) throws {
     let x = try random(TensorType(.float32, [2, 16, 10, 10]), seed: 1)
     let w = try random(TensorType(.float32, [Dim(channels), 16, 3, 3]), seed: 2)
-    let y = try run(.convolution(Convolution()), [x, w])[0]
-    let plain = try reference(.convolution(Convolution()), [x, w])[0]
+    let y = try run(.convolution(.init()), [x, w])[0]
+    let plain = try reference(.convolution(.init()), [x, w])[0]
     if channels % 16 == 0 { #expect(y.opaque != nil, "oneDNN blocks channels on every processor it has kernels for") }
     let vector = try random(TensorType(.float32, [Dim(channels)]), seed: 3)
     var strides = InlineArray<8, Int>(repeating: 0)
@@ -375,22 +374,22 @@ import Testing
       expectEqual(try run(op, [y, plain]), try reference(op, [plain, plain]), tolerance: 1e-5, "\(op) mixed")
     }
     let unary: [Primitive] = [
-      .relu, .maxPool(MaxPool(kernel: 3, strides: 2, padding: Padding2D(1, 1))),
-      .permute(Permute(permutation: Permutation([3, 1, 0, 2]))),
-      .averagePool(AveragePool(kernel: 2, strides: 2)), .sum(Sum(axes: [1], keepDims: false)),
-      .slice(Slice(starts: [0, 1, 2, 3], stops: [2, 9, 8, 7], steps: [1, 2, 1, 3])), .softmax(Softmax(axis: 1)),
+      .relu, .maxPool(.init(kernel: 3, strides: 2, padding: Padding2D(1, 1))),
+      .permute(.init(permutation: Permutation([3, 1, 0, 2]))),
+      .averagePool(.init(kernel: 2, strides: 2)), .sum(.init(axes: [1], keepDims: false)),
+      .slice(.init(starts: [0, 1, 2, 3], stops: [2, 9, 8, 7], steps: [1, 2, 1, 3])), .softmax(.init(axis: 1)),
     ]
     for op in unary { expectEqual(try run(op, [y]), try reference(op, [plain]), tolerance: 1e-5, op.name) }
-    let compared = try run(.compare(Compare(.gt)), [y, spread])
-    expectEqual(compared, try reference(.compare(Compare(.gt)), [plain, spread]), tolerance: 0, "compare")
+    let compared = try run(.compare(.init(.gt)), [y, spread])
+    expectEqual(compared, try reference(.compare(.init(.gt)), [plain, spread]), tolerance: 0, "compare")
   }
 
   @Test func manyThreadsReadOneBlockedTensor() async throws {
     let x = try random(TensorType(.float32, [2, 16, 12, 12]), seed: 1)
     let w = try random(TensorType(.float32, [32, 16, 3, 3]), seed: 2)
     for _ in 0..<10 {
-      let y = try run(.convolution(Convolution()), [x, w])[0]
-      let expected = try reference(.convolution(Convolution()), [x, w])[0].doubles
+      let y = try run(.convolution(.init()), [x, w])[0]
+      let expected = try reference(.convolution(.init()), [x, w])[0].doubles
       await withTaskGroup { group in
         for _ in 0..<8 { group.addTask { #expect(difference(y.doubles, expected) < 1e-5) } }
         await group.waitForAll()

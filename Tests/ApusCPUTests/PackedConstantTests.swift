@@ -10,7 +10,7 @@ import Testing
     var graph = Graph(name: "convolution")
     let x = graph.addInput("x", TensorType(.float32, ["batch", 32, 20, 20]))
     let weight = graph.addConstant(Tensor.ones([32, 32, 3, 3]))
-    graph.addOutput("y", try graph.add(.convolution(Convolution()), [x, weight])[0])
+    graph.addOutput("y", try graph.add(.convolution(.init()), [x, weight])[0])
     let constants = PackedConstants()
     var counts: [Int] = []
     for batch in [1, 2, 3, 8] {

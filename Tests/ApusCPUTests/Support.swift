@@ -37,7 +37,7 @@ extension Storage {
     guard shape.rank > 1, shape.elementCount > 0, dtype.bitWidth >= 8 else { return self }
     let order = Permutation(Array((0..<shape.rank).reversed()))
     let reversed = try ReferenceEngine.shared.execute(
-      .permute(Permute(permutation: order)), [self], outputs: [TensorType(dtype, Shape(shape.reversed()))])[0]
+      .permute(.init(permutation: order)), [self], outputs: [TensorType(dtype, Shape(shape.reversed()))])[0]
     var strides = InlineArray<8, Int>(repeating: 0)
     for i in 0..<shape.rank { strides[i] = reversed.strides[shape.rank - 1 - i] }
     return Storage(view: reversed, dtype: dtype, shape: shape, strides: strides, offset: 0)

@@ -42,11 +42,11 @@ import Testing
     #expect(message(graph)?.contains("second time") == true)
 
     graph = try sample()
-    graph.nodes[1].primitive = .sum(Sum(axes: [0], keepDims: false))
+    graph.nodes[1].primitive = .sum(.init(axes: [0], keepDims: false))
     #expect(message(graph) != nil)
 
     graph = try sample()
-    graph.nodes[0].primitive = .cast(Cast(dtype: .int64))
+    graph.nodes[0].primitive = .cast(.init(dtype: .int64))
     #expect(message(graph)?.contains("declared") == true)
 
     graph = try sample()
@@ -119,7 +119,7 @@ import Testing
     graph.addOutput("sum", try graph.add(.add, [a, b])[0])
     graph.addOutput("b", b)
     let state = graph.addInput("state", TensorType(.int64, [2]))
-    let draw = Primitive.randomUniform(RandomUniform(type: vector))
+    let draw = Primitive.randomUniform(.init(type: vector))
     let first = try graph.add(draw, [state])
     let second = try graph.add(draw, [first[1]])
     graph.addOutput("noise", try graph.add(.subtract, [first[0], second[0]])[0])

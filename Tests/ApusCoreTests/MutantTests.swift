@@ -69,7 +69,7 @@ import Testing
     Mutant("the wrong dtype", .argMax) { _, _, results in
       [
         try ReferenceEngine.shared.execute(
-          .cast(Cast(dtype: .int32)), results, outputs: [TensorType(.int32, results[0].shape)])[0]
+          .cast(.init(dtype: .int32)), results, outputs: [TensorType(.int32, results[0].shape)])[0]
       ]
     },
     Mutant(

@@ -150,7 +150,7 @@ import Testing
     #expect(abs(GELU()(x).toArray(of: Double.self)[0] + 0.045500) < 1e-5)
     #expect(abs(GELU(approximation: .tanh)(x).toArray(of: Double.self)[0] + 0.045402) < 1e-5)
     #expect(Sigmoid()(x).toArray()[1] == 0.5 && Tanh()(x).toArray()[1] == 0)
-    #expect(abs(ApusNN.Softmax()(x).sum().item() - 1) < 1e-6)
+    #expect(abs(Softmax()(x).sum().item() - 1) < 1e-6)
     #expect(Linear(3, 3, activation: .relu)(x).min().item() >= 0)
   }
 

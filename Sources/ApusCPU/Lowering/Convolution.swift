@@ -8,9 +8,9 @@ protocol ConvolutionAttributes {
   var dilation: Pair { get }
   var groups: Int { get }
 }
-extension Convolution: ConvolutionAttributes {}
-extension ConvolutionInputGradient: ConvolutionAttributes {}
-extension ConvolutionWeightGradient: ConvolutionAttributes {}
+extension Primitive.Convolution: ConvolutionAttributes {}
+extension Primitive.ConvolutionInputGradient: ConvolutionAttributes {}
+extension Primitive.ConvolutionWeightGradient: ConvolutionAttributes {}
 
 extension ConvolutionAttributes {
   fileprivate func described(_ input: Shape, _ weights: Shape, bias: Bool = false) -> apus_dnn_conv {
@@ -64,7 +64,7 @@ extension PlanBuilder {
 
   /// - Parameter bias: slot of a vector added to each channel.
   func lowerConvolution(
-    _ attributes: Convolution, _ inputs: [Int], bias: Int? = nil, _ output: Int
+    _ attributes: Primitive.Convolution, _ inputs: [Int], bias: Int? = nil, _ output: Int
   ) throws -> Bool {
     guard suits(inputs + [output]) else { return false }
     let description = attributes.described(shape(inputs[0]), shape(inputs[1]), bias: bias != nil)
@@ -80,7 +80,7 @@ extension PlanBuilder {
   }
 
   func lowerConvolutionInputGradient(
-    _ attributes: ConvolutionInputGradient, _ inputs: [Int], _ output: Int
+    _ attributes: Primitive.ConvolutionInputGradient, _ inputs: [Int], _ output: Int
   ) throws -> Bool {
     guard suits(inputs + [output]) else { return false }
     let description = attributes.described(shape(output), shape(inputs[1]))
@@ -95,7 +95,7 @@ extension PlanBuilder {
 
   /// - Parameter bias: the value that is the gradient's sum over all axes but the channels, computed on the way.
   func lowerConvolutionWeightGradient(
-    _ attributes: ConvolutionWeightGradient, _ inputs: [Int], _ output: Int, bias: Int? = nil
+    _ attributes: Primitive.ConvolutionWeightGradient, _ inputs: [Int], _ output: Int, bias: Int? = nil
   ) throws -> Bool {
     guard suits(inputs + [output]) else { return false }
     let description = attributes.described(shape(inputs[0]), shape(output), bias: bias != nil)

@@ -61,7 +61,7 @@ extension PlanBuilder {
     }
   }
 
-  func lowerMaxPool(_ d: MaxPool, _ input: Int, _ output: Int) throws -> Bool {
+  func lowerMaxPool(_ d: Primitive.MaxPool, _ input: Int, _ output: Int) throws -> Bool {
     guard let code = floatCode([input]) else { return false }
     let block = channelBlock([input])
     let window = window(shape(input), shape(output), d.kernel, d.strides, d.padding, d.dilation, block: block)
@@ -71,7 +71,7 @@ extension PlanBuilder {
   }
 
   /// Operands: the image, the result's gradient.
-  func lowerMaxPoolGradient(_ d: MaxPoolGradient, _ inputs: [Int], _ output: Int) throws -> Bool {
+  func lowerMaxPoolGradient(_ d: Primitive.MaxPoolGradient, _ inputs: [Int], _ output: Int) throws -> Bool {
     guard let code = floatCode(inputs) else { return false }
     let block = channelBlock(inputs)
     let window = window(shape(inputs[0]), shape(inputs[1]), d.kernel, d.strides, d.padding, d.dilation, block: block)
@@ -81,7 +81,7 @@ extension PlanBuilder {
   }
 
   /// Operands: the image that decides, the image that is picked from.
-  func lowerMaxPoolGather(_ d: MaxPoolGather, _ inputs: [Int], _ output: Int) throws -> Bool {
+  func lowerMaxPoolGather(_ d: Primitive.MaxPoolGather, _ inputs: [Int], _ output: Int) throws -> Bool {
     guard let code = floatCode(inputs) else { return false }
     let block = channelBlock(inputs)
     let window = window(shape(inputs[0]), shape(output), d.kernel, d.strides, d.padding, d.dilation, block: block)
@@ -90,7 +90,7 @@ extension PlanBuilder {
     return true
   }
 
-  func lowerAveragePool(_ d: AveragePool, _ input: Int, _ output: Int) throws -> Bool {
+  func lowerAveragePool(_ d: Primitive.AveragePool, _ input: Int, _ output: Int) throws -> Bool {
     guard let code = floatCode([input]) else { return false }
     let block = channelBlock([input])
     let window = window(
@@ -101,7 +101,7 @@ extension PlanBuilder {
     return true
   }
 
-  func lowerAveragePoolGradient(_ d: AveragePoolGradient, _ input: Int, _ output: Int) throws -> Bool {
+  func lowerAveragePoolGradient(_ d: Primitive.AveragePoolGradient, _ input: Int, _ output: Int) throws -> Bool {
     guard let code = floatCode([input]) else { return false }
     let block = channelBlock([input])
     let window = window(
@@ -153,7 +153,7 @@ extension PlanBuilder {
   }
 
   /// Operands: image, scale, shift; results: the normalised image, its channels' means and variances.
-  func lowerBatchNorm(_ d: BatchNorm, _ inputs: [Int], _ outputs: [Int]) throws -> Bool {
+  func lowerBatchNorm(_ d: Primitive.BatchNorm, _ inputs: [Int], _ outputs: [Int]) throws -> Bool {
     guard let code = floatCode(inputs + outputs) else { return false }
     let block = channelBlock([inputs[0]])
     let channels = channels(shape(inputs[0]), block: block)
@@ -172,7 +172,7 @@ extension PlanBuilder {
   }
 
   /// Operands: image, scale, mean, variance, the result's gradient; results: gradients of image, scale, shift.
-  func lowerBatchNormGradient(_ d: BatchNormGradient, _ inputs: [Int], _ outputs: [Int]) throws -> Bool {
+  func lowerBatchNormGradient(_ d: Primitive.BatchNormGradient, _ inputs: [Int], _ outputs: [Int]) throws -> Bool {
     guard let code = floatCode(inputs + outputs) else { return false }
     let block = channelBlock([inputs[0], inputs[4]])
     let channels = channels(shape(inputs[0]), block: block)

@@ -1,7 +1,7 @@
 import ApusCore
 import CKernels
 
-extension Compare {
+extension Primitive.Compare {
   var kernelCode: ck_op {
     switch comparison {
     case .eq: CK_EQUAL

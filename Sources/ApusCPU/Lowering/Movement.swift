@@ -41,7 +41,7 @@ extension PlanBuilder {
     return Form(buffer: form.buffer, offset: offset, strides: strides, shape: shape)
   }
 
-  func lowerSlice(_ slice: Slice, _ input: Int, _ output: Int) throws {
+  func lowerSlice(_ slice: Primitive.Slice, _ input: Int, _ output: Int) throws {
     alias(
       output, part(try strided(input), dtype(input), starts: slice.starts, steps: slice.steps, shape: shape(output)))
   }
@@ -72,7 +72,7 @@ extension PlanBuilder {
     }
   }
 
-  func lowerSliceUpdate(_ update: SliceUpdate, _ inputs: [Int], _ output: Int) throws {
+  func lowerSliceUpdate(_ update: Primitive.SliceUpdate, _ inputs: [Int], _ output: Int) throws {
     let base = try contiguous(inputs[0])
     let source = slot(base)
     // The update may be a view of the base: it is read after the base is overwritten only if it is not.
@@ -85,7 +85,7 @@ extension PlanBuilder {
     try emitPlacement(inputs[1], in: target, of: output, starts: update.starts, steps: update.steps)
   }
 
-  func lowerPad(_ pad: Pad, _ input: Int, _ output: Int) throws {
+  func lowerPad(_ pad: Primitive.Pad, _ input: Int, _ output: Int) throws {
     guard let bytes = dtype(output).elementBytes, let bits = pad.value.bits(as: dtype(output)) else {
       throw ApusError(.unsupported, "can't pad \(dtype(output))")
     }

@@ -41,7 +41,7 @@ extension PlanBuilder {
   }
 
   /// 0, 1, 2 … along one axis.
-  func lowerIota(_ iota: Iota, _ output: Int) throws -> Bool {
+  func lowerIota(_ iota: Primitive.Iota, _ output: Int) throws -> Bool {
     let shape = shape(output)
     guard let code = dtype(output).kernelCode, dtype(output).hasArithmetic, dtype(output) != .bool,
       let bytes = dtype(output).elementBytes, let one = Scalar.int(1).bits(as: dtype(output))

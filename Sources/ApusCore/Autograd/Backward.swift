@@ -129,9 +129,9 @@ extension Primitive {
   /// The pullback, without a box for the operations that scalars' tapes are made of.
   func vjp(_ context: VJPContext) -> [Tensor?] {
     switch self {
-    case .add: Add().vjp(context)
-    case .multiply: Multiply().vjp(context)
-    case .power: Power().vjp(context)
+    case .add: Primitive.Add().vjp(context)
+    case .multiply: Primitive.Multiply().vjp(context)
+    case .power: Primitive.Power().vjp(context)
     default: definition.vjp(context)
     }
   }

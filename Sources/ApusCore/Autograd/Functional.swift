@@ -90,7 +90,7 @@ extension Autograd {
     guard x.dtype.isFloatingPoint else { return x.requiringGradient() }
     guard x.node != nil else { return Tensor(x.storage, node: TapeNode(leaf: nil, isPoint: true)) }
     // A reshape to its own shape is a new node over the same memory: gradients can be asked for at it.
-    return Dispatch.one(.reshape(Reshape(shape: x.shape)), x)
+    return Dispatch.one(.reshape(.init(shape: x.shape)), x)
   }
 }
 

@@ -183,7 +183,7 @@ extension Tensor {
     return filled(TensorType(dtype ?? S.defaultDType, shape), value.scalar)
   }
   static func filled(_ type: TensorType, _ value: Scalar) -> Tensor {
-    Dispatch.run(.full(Full(value: value, type: type)), [])[0]
+    Dispatch.run(.full(.init(value: value, type: type)), [])[0]
   }
   /// Zeros; false where the dtype is bool.
   public static func zeros(_ shape: Shape, dtype: DType = .float32) -> Tensor {
@@ -215,7 +215,7 @@ extension Tensor {
   ///   - axis: the one that is counted along, in 0..<rank.
   ///   - dtype: one with arithmetic, but not bool.
   public static func iota(_ shape: Shape, axis: Int = 0, dtype: DType = .int64) -> Tensor {
-    Dispatch.run(.iota(Iota(type: TensorType(dtype, shape), axis: axis)), [])[0]
+    Dispatch.run(.iota(.init(type: TensorType(dtype, shape), axis: axis)), [])[0]
   }
 
   /// `start`, `start + step`, … up to but not including `stop`. A step of 0, and numbers that the dtype can't hold: error

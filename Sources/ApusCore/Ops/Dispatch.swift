@@ -138,7 +138,7 @@ enum Dispatch {
     switch primitive {
     case .add, .subtract: keep = []
     case .multiply: keep = [.input0, .input1]
-    case .power: keep = Power().residuals
+    case .power: keep = Primitive.Power().residuals
     default:
       let definition = primitive.definition
       if !definition.isDifferentiable { return Tensor(result) }

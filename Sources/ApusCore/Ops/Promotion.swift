@@ -129,8 +129,8 @@ enum Promotion {
 
   // MARK: Comparison
 
-  static func compare(_ comparison: Compare.Comparison, _ a: Tensor, _ b: Tensor) -> Tensor {
-    let primitive = Primitive.compare(Compare(comparison))
+  static func compare(_ comparison: Primitive.Compare.Comparison, _ a: Tensor, _ b: Tensor) -> Tensor {
+    let primitive = Primitive.compare(.init(comparison))
     if a.dtype == b.dtype, a.shape == b.shape { return Dispatch.one(primitive, a, b) }
     return Tensor.attempt("compare", a, b) {
       let (x, y) = try unified(a, b, dtype: common(a, b))
@@ -140,12 +140,12 @@ enum Promotion {
 
   /// A weak number that the tensor's dtype can't hold is compared in the widest of its kind, and whole numbers are
   /// compared with a real one as they are: rounded to float32 they could be equal to it.
-  static func compare(_ comparison: Compare.Comparison, _ a: Tensor, _ b: Scalar) -> Tensor {
+  static func compare(_ comparison: Primitive.Compare.Comparison, _ a: Tensor, _ b: Scalar) -> Tensor {
     var (comparison, b) = (comparison, b)
     if case .double(let real) = b, a.dtype.isInteger { (comparison, b) = whole(comparison, real) }
     let dtype = comparisonDType(a.dtype, b)
     let x = a.cast(to: dtype)
-    return Dispatch.one(.compare(Compare(comparison)), x, Tensor.filled(b, x))
+    return Dispatch.one(.compare(.init(comparison)), x, Tensor.filled(b, x))
   }
 
   private static func comparisonDType(_ dtype: DType, _ scalar: Scalar) -> DType {
@@ -156,8 +156,10 @@ enum Promotion {
   }
 
   /// The comparison with a whole number that has the same answer for every whole number.
-  private static func whole(_ comparison: Compare.Comparison, _ real: Double) -> (Compare.Comparison, Scalar) {
-    func always(_ answer: Bool) -> (Compare.Comparison, Scalar) { (answer ? .ge : .lt, .int(.min)) }
+  private static func whole(_ comparison: Primitive.Compare.Comparison, _ real: Double) -> (
+    Primitive.Compare.Comparison, Scalar
+  ) {
+    func always(_ answer: Bool) -> (Primitive.Compare.Comparison, Scalar) { (answer ? .ge : .lt, .int(.min)) }
     if real.isNaN { return always(comparison == .ne) }
     if real >= 0x1p63 { return always(comparison == .ne || comparison == .lt || comparison == .le) }
     if real < -0x1p63 { return always(comparison == .ne || comparison == .gt || comparison == .ge) }
@@ -195,7 +197,7 @@ extension Tensor {
   /// Broadcast to a shape that is known to fit.
   @inline(__always)
   func stretched(to target: Shape) -> Tensor {
-    shape == target ? self : Dispatch.one(.broadcast(Broadcast(shape: target)), self)
+    shape == target ? self : Dispatch.one(.broadcast(.init(shape: target)), self)
   }
 
   /// Integers and bool as float32: what functions of reals do with them.

@@ -19,7 +19,7 @@ extension Tensor {
   static func filled(_ value: Scalar, _ model: borrowing Tensor, shape: Shape) -> Tensor {
     let dtype = model.storage.dtype
     if !model.storage.isConcrete || !shape.isStatic {
-      return Dispatch.run(.full(Full(value: value, type: TensorType(dtype, shape))), [])[0]
+      return Dispatch.run(.full(.init(value: value, type: TensorType(dtype, shape))), [])[0]
     }
     let one = scalar(value, dtype: dtype)
     if shape.rank == 0 || !one.storage.isConcrete { return one }
@@ -29,15 +29,15 @@ extension Tensor {
 
   /// The size of axis `axis` of `x`: an int64 scalar, a constant where it is known.
   static func size(of x: Tensor, axis: Int) -> Tensor {
-    guard let size = x.shape.dim(axis).value else { return Dispatch.one(.dimension(Dimension(axis: axis)), x) }
+    guard let size = x.shape.dim(axis).value else { return Dispatch.one(.dimension(.init(axis: axis)), x) }
     return scalar(.int(Int64(size)), dtype: .int64)
   }
 
   /// A size as an int64 scalar, where no tensor has it as an axis.
   static func size(_ dim: Dim) -> Tensor {
     guard dim.isKnown else {
-      let line = Full(value: .bool(false), type: TensorType(.bool, Shape(dims: [dim])))
-      return Dispatch.one(.dimension(Dimension(axis: 0)), Dispatch.run(.full(line), [])[0])
+      let line = Primitive.Full(value: .bool(false), type: TensorType(.bool, Shape(dims: [dim])))
+      return Dispatch.one(.dimension(.init(axis: 0)), Dispatch.run(.full(line), [])[0])
     }
     return scalar(.int(Int64(dim.value ?? 0)), dtype: .int64)
   }

@@ -18,7 +18,7 @@ extension Tensor {
   /// Elements `start`, `start + step`, … below `stop` along an axis.
   func sliced(axis: Int, _ start: Dim, _ stop: Dim, step: Int = 1) -> Tensor {
     if start == 0, stop == shape.dim(axis), step == 1 { return self }
-    let slice = Slice(
+    let slice = Primitive.Slice(
       starts: Shape.zeros(rank).replacing(axis, with: start), stops: shape.replacing(axis, with: stop),
       steps: Shape.ones(rank).replacing(axis, with: Dim(step)))
     return Dispatch.one(.slice(slice), self)
@@ -43,7 +43,7 @@ extension Tensor {
     let extra = rank - target.rank
     var axes = Array(0..<extra)
     for i in 0..<target.rank where target.dim(i) == 1 && shape.dim(i + extra) != 1 { axes.append(i + extra) }
-    let total = axes.isEmpty ? self : Dispatch.one(.sum(Sum(axes: AxisSet(axes), keepDims: false)), self)
+    let total = axes.isEmpty ? self : Dispatch.one(.sum(.init(axes: AxisSet(axes), keepDims: false)), self)
     return total.reshape(target)
   }
 }

@@ -230,10 +230,10 @@ extension Tensor {
         var result = self
         let isWhole = plan.sliced == shape && plan.reversed.isEmpty
         if !isWhole {
-          result = Dispatch.one(.slice(Slice(starts: plan.starts, stops: plan.stops, steps: plan.steps)), result)
+          result = Dispatch.one(.slice(.init(starts: plan.starts, stops: plan.stops, steps: plan.steps)), result)
         }
-        if !plan.reversed.isEmpty { result = Dispatch.one(.reverse(Reverse(axes: plan.reversed)), result) }
-        return plan.shape == plan.sliced ? result : Dispatch.one(.reshape(Reshape(shape: plan.shape)), result)
+        if !plan.reversed.isEmpty { result = Dispatch.one(.reverse(.init(axes: plan.reversed)), result) }
+        return plan.shape == plan.sliced ? result : Dispatch.one(.reshape(.init(shape: plan.shape)), result)
       } catch {
         return Dispatch.fail(error, type: type)
       }
@@ -244,14 +244,14 @@ extension Tensor {
         // A number that the dtype can't hold is an error; elements of a tensor are converted as ever.
         if newValue.dtype != dtype, let number = newValue.uniformScalar { try number.checkFits(dtype) }
         var update = newValue.cast(to: dtype).broadcast(to: plan.shape)
-        if plan.shape != plan.sliced { update = Dispatch.one(.reshape(Reshape(shape: plan.sliced)), update) }
-        if !plan.reversed.isEmpty { update = Dispatch.one(.reverse(Reverse(axes: plan.reversed)), update) }
+        if plan.shape != plan.sliced { update = Dispatch.one(.reshape(.init(shape: plan.sliced)), update) }
+        if !plan.reversed.isEmpty { update = Dispatch.one(.reverse(.init(axes: plan.reversed)), update) }
         if node == nil, update.node == nil, dtype.bitWidth >= 8, ExecutionContext.isDefault, storage.isReusable,
           update.storage.isConcrete, isKnownUniquelyReferenced(&storage)
         {
           try InPlace.write(update.storage, into: storage, plan)
         } else {
-          let operation = SliceUpdate(starts: plan.starts, steps: plan.steps)
+          let operation = Primitive.SliceUpdate(starts: plan.starts, steps: plan.steps)
           self = Dispatch.one(.sliceUpdate(operation), self, update)
         }
       } catch {

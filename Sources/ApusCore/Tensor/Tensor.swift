@@ -60,7 +60,7 @@ public struct Tensor: Sendable {
   public func detached() -> Tensor {
     guard isSymbolic, node != nil else { return Tensor(storage) }
     // The graph must show the cut: gradients may be taken through the whole graph later. The reshape costs nothing there.
-    return withoutGradients { Dispatch.one(.reshape(Reshape(shape: shape)), self) }
+    return withoutGradients { Dispatch.one(.reshape(.init(shape: shape)), self) }
   }
 
   /// The same tensor without its node, for what nobody will differentiate through.

@@ -8,7 +8,7 @@ extension Tensor {
     for axis in axes {
       if let size = x.dimension(axis).value {
         known *= Double(size)
-      } else if let size = try? apply(.dimension(Dimension(axis: axis)), [x])[0].cast(to: dtype) {
+      } else if let size = try? apply(.dimension(.init(axis: axis)), [x])[0].cast(to: dtype) {
         result = result.map { $0 * size } ?? size
       }
     }

@@ -26,7 +26,9 @@ import Testing
   private static func numbers(_ texts: [String]) throws -> [Double] { try texts.map { try #require(Double($0)) } }
 
   private static func primitive(_ name: String) throws -> Primitive {
-    for comparison in Compare.Comparison.allCases where "\(comparison)" == name { return .compare(Compare(comparison)) }
+    for comparison in Primitive.Compare.Comparison.allCases where "\(comparison)" == name {
+      return .compare(.init(comparison))
+    }
     let kind = try #require(PrimitiveKind(rawValue: name))
     return try #require(kind.samples.first).primitive
   }

@@ -30,7 +30,7 @@ import Testing
   @Test("so do the numbers that == of floating point does not tell apart, or from themselves")
   func specialNumbers() throws {
     for value in [0.0, -0.0, .infinity, -.infinity, .nan, 0.1] {
-      let full = Full(value: .double(value), type: TensorType(.float64, [2]))
+      let full = Primitive.Full(value: .double(value), type: TensorType(.float64, [2]))
       #expect(try roundTrip(full).isEqual, "\(value)")
     }
   }

@@ -39,7 +39,7 @@ import Testing
       expectRange("full", dtype) { Tensor.full([2], value, dtype: dtype) }
       expectRange("fullLike", dtype) { Tensor.fullLike(one, value) }
       expectRange("padded", dtype) { one.padded([(1, 0)], value: value) }
-      let full = Primitive.full(Full(value: .double(value), type: TensorType(dtype, [2])))
+      let full = Primitive.full(.init(value: .double(value), type: TensorType(dtype, [2])))
       #expect(throws: ApusError.self) { try apply(full, []) }
       #expect(throws: ApusError.self) { try compiled { (x: Tensor) in x.padded([(1, 0)], value: value) }(one) }
       #expect(throws: ApusError.self) {

@@ -17,10 +17,10 @@ import Testing
   @Test("views chain, share the memory and hold the right values")
   func chains() throws {
     let steps: [(Primitive, Bool)] = [
-      (.permute(Permute(permutation: Permutation([2, 0, 1]))), true),
-      (.slice(Slice(starts: [1, 0, 0], stops: [4, 2, 3], steps: [2, 1, 2])), true),
-      (.broadcast(Broadcast(shape: [5, 2, 2, 2])), true),
-      (.reshape(Reshape(shape: [5, 1, 2, 4])), false),
+      (.permute(.init(permutation: Permutation([2, 0, 1]))), true),
+      (.slice(.init(starts: [1, 0, 0], stops: [4, 2, 3], steps: [2, 1, 2])), true),
+      (.broadcast(.init(shape: [5, 2, 2, 2])), true),
+      (.reshape(.init(shape: [5, 1, 2, 4])), false),
     ]
     var view = x
     for (primitive, isView) in steps {
@@ -54,7 +54,7 @@ import Testing
     ]
     for (tensor, shape, isView) in cases {
       let result = tensor.reshape(shape)
-      expectClose(result, try copied(.reshape(Reshape(shape: shape)), tensor), 0, "\(tensor.shape) to \(shape)")
+      expectClose(result, try copied(.reshape(.init(shape: shape)), tensor), 0, "\(tensor.shape) to \(shape)")
       if !shape.contains(0) {
         #expect((owner(result) == owner(tensor)) == isView, "\(tensor.shape) to \(shape)")
       }

@@ -109,7 +109,7 @@ enum ReferenceElementwise {
   }
 
   static func compare(
-    _ comparison: Compare.Comparison, _ a: ReferenceArray, _ b: ReferenceArray, _ output: TensorType
+    _ comparison: Primitive.Compare.Comparison, _ a: ReferenceArray, _ b: ReferenceArray, _ output: TensorType
   ) throws -> ReferenceArray {
     let bools: [Bool]
     switch (a.elements, b.elements) {
@@ -124,7 +124,7 @@ enum ReferenceElementwise {
     return ReferenceArray(output, integers: bools.map { $0 ? 1 : 0 })
   }
 
-  private static func holds<T: Comparable>(_ comparison: Compare.Comparison, _ a: T, _ b: T) -> Bool {
+  private static func holds<T: Comparable>(_ comparison: Primitive.Compare.Comparison, _ a: T, _ b: T) -> Bool {
     switch comparison {
     case .eq: a == b
     case .ne: a != b

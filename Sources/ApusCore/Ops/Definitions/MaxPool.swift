@@ -19,8 +19,12 @@ extension MaxPoolFamily {
   func sibling<P: MaxPoolFamily>(_ type: P.Type) -> P {
     P(kernel: kernel, strides: strides, padding: padding, dilation: dilation)
   }
-  func scatter(_ x: Tensor, _ g: Tensor) -> Tensor { Dispatch.one(sibling(MaxPoolGradient.self).primitive, x, g) }
-  func gather(_ x: Tensor, _ v: Tensor) -> Tensor { Dispatch.one(sibling(MaxPoolGather.self).primitive, x, v) }
+  func scatter(_ x: Tensor, _ g: Tensor) -> Tensor {
+    Dispatch.one(sibling(Primitive.MaxPoolGradient.self).primitive, x, g)
+  }
+  func gather(_ x: Tensor, _ v: Tensor) -> Tensor {
+    Dispatch.one(sibling(Primitive.MaxPoolGather.self).primitive, x, v)
+  }
 
   func pooledShape(_ x: TensorType) throws -> Shape {
     try Rules.numeric(x)
@@ -41,7 +45,7 @@ extension MaxPoolFamily {
   func chosen(_ x: Tensor) throws -> Tensor {
     let unfolded = try window.unfolded(x, border: Scalar.double(-.infinity).saturated(x.dtype))
     let best = unfolded.argMax(axis: 2, keepDims: true)
-    let places = Dispatch.one(.iota(Iota(type: TensorType(.int64, unfolded.shape), axis: 2)))
+    let places = Dispatch.one(.iota(.init(type: TensorType(.int64, unfolded.shape), axis: 2)))
     return places .== best.broadcast(to: unfolded.shape)
   }
 
@@ -58,132 +62,134 @@ extension MaxPoolFamily {
   }
 }
 
-/// y[n, c, i, j] = max over the window of x: [N, C, H, W] → [N, C, OH, OW], integers or reals,
-/// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1. The border counts as −∞, NaN wins.
-public struct MaxPool: MaxPoolFamily {
-  /// The window's rows and columns.
-  public var kernel: Pair
-  /// Rows and columns the window moves by.
-  public var strides: Pair
-  /// A border that counts as −∞; on each side less than the window.
-  public var padding: Padding2D
-  /// Distance, in rows and columns, of the window's neighbouring elements.
-  public var dilation: Pair
+extension Primitive {
+  /// y[n, c, i, j] = max over the window of x: [N, C, H, W] → [N, C, OH, OW], integers or reals,
+  /// OH = ⌊(H + padding − dilation·(KH − 1) − 1) / stride⌋ + 1. The border counts as −∞, NaN wins.
+  public struct MaxPool: MaxPoolFamily {
+    /// The window's rows and columns.
+    public var kernel: Pair
+    /// Rows and columns the window moves by.
+    public var strides: Pair
+    /// A border that counts as −∞; on each side less than the window.
+    public var padding: Padding2D
+    /// Distance, in rows and columns, of the window's neighbouring elements.
+    public var dilation: Pair
 
-  /// A window; no border and neighbouring elements unless given.
-  public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
-    self.kernel = kernel
-    self.strides = strides
-    self.padding = padding
-    self.dilation = dilation
-  }
+    /// A window; no border and neighbouring elements unless given.
+    public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
+      self.kernel = kernel
+      self.strides = strides
+      self.padding = padding
+      self.dilation = dilation
+    }
 
-  public var name: String { "maxPool" }
-  /// The case that holds it.
-  public var primitive: Primitive { .maxPool(self) }
-  public var residuals: Residuals { .input0 }
-  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
-    try Rules.count(operands, 1)
-    return [operands[0].with(shape: try pooledShape(operands[0]))]
-  }
-  public func vjp(_ context: VJPContext) -> [Tensor?] { [scatter(context.input(0), context.gradient)] }
-  public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { gather(context.inputs[0], $0) }] }
-  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    guard
-      let unfolded = try? window.unfolded(operands[0], border: Scalar.double(-.infinity).saturated(operands[0].dtype))
-    else { return nil }
-    return [unfolded.max(axes: [2], keepDims: false)]
-  }
-  public static var samples: [Sample] { geometries().map { Sample(.maxPool($0), [.real($1)]) } }
-}
-
-/// Adds each element of g to the place of its window's first largest element of x, row by row:
-/// x [N, C, H, W], g [N, C, OH, OW] → [N, C, H, W], 0 elsewhere.
-public struct MaxPoolGradient: MaxPoolFamily {
-  /// The window's rows and columns.
-  public var kernel: Pair
-  /// Rows and columns the window moves by.
-  public var strides: Pair
-  /// A border that counts as −∞; on each side less than the window.
-  public var padding: Padding2D
-  /// Distance, in rows and columns, of the window's neighbouring elements.
-  public var dilation: Pair
-
-  /// A window; no border and neighbouring elements unless given.
-  public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
-    self.kernel = kernel
-    self.strides = strides
-    self.padding = padding
-    self.dilation = dilation
+    public var name: String { "maxPool" }
+    /// The case that holds it.
+    public var primitive: Primitive { .maxPool(self) }
+    public var residuals: Residuals { .input0 }
+    public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+      try Rules.count(operands, 1)
+      return [operands[0].with(shape: try pooledShape(operands[0]))]
+    }
+    public func vjp(_ context: VJPContext) -> [Tensor?] { [scatter(context.input(0), context.gradient)] }
+    public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { gather(context.inputs[0], $0) }] }
+    public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
+      guard
+        let unfolded = try? window.unfolded(operands[0], border: Scalar.double(-.infinity).saturated(operands[0].dtype))
+      else { return nil }
+      return [unfolded.max(axes: [2], keepDims: false)]
+    }
+    public static var samples: [Sample] { geometries().map { Sample(.maxPool($0), [.real($1)]) } }
   }
 
-  public var name: String { "maxPoolGradient" }
-  /// The case that holds it.
-  public var primitive: Primitive { .maxPoolGradient(self) }
-  public var residuals: Residuals { .input0 }
-  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
-    try Rules.count(operands, 2)
-    try Rules.sameDType(operands[0], operands[1])
-    try Rules.shape(operands[1], try pooledShape(operands[0]), "the gradient")
-    return [operands[0]]
-  }
-  /// The places don't move under small changes of x, so it gets no gradient.
-  public func vjp(_ context: VJPContext) -> [Tensor?] {
-    [nil, context.needs(1) ? gather(context.input(0), context.gradient) : nil]
-  }
-  public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[1].map { scatter(context.inputs[0], $0) }] }
-  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    let (x, g) = (operands[0], operands[1])
-    guard let chosen = try? chosen(x) else { return nil }
-    let spread = select(chosen, g.unsqueezed(2).broadcast(to: chosen.shape), 0)
-    return (try? window.folded(spread, into: x.shape)).map { [$0] }
-  }
-  public static var samples: [Sample] {
-    geometries().compactMap { pool, x in
-      guard let y = try? pool.pooledShape(TensorType(.float64, x)) else { return nil }
-      return Sample(.maxPoolGradient(pool), [.real(x), .real(y)])
+  /// Adds each element of g to the place of its window's first largest element of x, row by row:
+  /// x [N, C, H, W], g [N, C, OH, OW] → [N, C, H, W], 0 elsewhere.
+  public struct MaxPoolGradient: MaxPoolFamily {
+    /// The window's rows and columns.
+    public var kernel: Pair
+    /// Rows and columns the window moves by.
+    public var strides: Pair
+    /// A border that counts as −∞; on each side less than the window.
+    public var padding: Padding2D
+    /// Distance, in rows and columns, of the window's neighbouring elements.
+    public var dilation: Pair
+
+    /// A window; no border and neighbouring elements unless given.
+    public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
+      self.kernel = kernel
+      self.strides = strides
+      self.padding = padding
+      self.dilation = dilation
+    }
+
+    public var name: String { "maxPoolGradient" }
+    /// The case that holds it.
+    public var primitive: Primitive { .maxPoolGradient(self) }
+    public var residuals: Residuals { .input0 }
+    public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+      try Rules.count(operands, 2)
+      try Rules.sameDType(operands[0], operands[1])
+      try Rules.shape(operands[1], try pooledShape(operands[0]), "the gradient")
+      return [operands[0]]
+    }
+    /// The places don't move under small changes of x, so it gets no gradient.
+    public func vjp(_ context: VJPContext) -> [Tensor?] {
+      [nil, context.needs(1) ? gather(context.input(0), context.gradient) : nil]
+    }
+    public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[1].map { scatter(context.inputs[0], $0) }] }
+    public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
+      let (x, g) = (operands[0], operands[1])
+      guard let chosen = try? chosen(x) else { return nil }
+      let spread = ApusCore.select(chosen, g.unsqueezed(2).broadcast(to: chosen.shape), 0)
+      return (try? window.folded(spread, into: x.shape)).map { [$0] }
+    }
+    public static var samples: [Sample] {
+      geometries().compactMap { pool, x in
+        guard let y = try? pool.pooledShape(TensorType(.float64, x)) else { return nil }
+        return Sample(.maxPoolGradient(pool), [.real(x), .real(y)])
+      }
     }
   }
-}
 
-/// Takes from v what stands at the place of each window's first largest element of x:
-/// x, v [N, C, H, W] → [N, C, OH, OW].
-public struct MaxPoolGather: MaxPoolFamily {
-  /// The window's rows and columns.
-  public var kernel: Pair
-  /// Rows and columns the window moves by.
-  public var strides: Pair
-  /// A border that counts as −∞; on each side less than the window.
-  public var padding: Padding2D
-  /// Distance, in rows and columns, of the window's neighbouring elements.
-  public var dilation: Pair
+  /// Takes from v what stands at the place of each window's first largest element of x:
+  /// x, v [N, C, H, W] → [N, C, OH, OW].
+  public struct MaxPoolGather: MaxPoolFamily {
+    /// The window's rows and columns.
+    public var kernel: Pair
+    /// Rows and columns the window moves by.
+    public var strides: Pair
+    /// A border that counts as −∞; on each side less than the window.
+    public var padding: Padding2D
+    /// Distance, in rows and columns, of the window's neighbouring elements.
+    public var dilation: Pair
 
-  /// A window; no border and neighbouring elements unless given.
-  public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
-    self.kernel = kernel
-    self.strides = strides
-    self.padding = padding
-    self.dilation = dilation
-  }
+    /// A window; no border and neighbouring elements unless given.
+    public init(kernel: Pair, strides: Pair, padding: Padding2D = .zero, dilation: Pair = 1) {
+      self.kernel = kernel
+      self.strides = strides
+      self.padding = padding
+      self.dilation = dilation
+    }
 
-  public var name: String { "maxPoolGather" }
-  /// The case that holds it.
-  public var primitive: Primitive { .maxPoolGather(self) }
-  public var residuals: Residuals { .input0 }
-  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
-    try Rules.count(operands, 2)
-    try Rules.same(operands[0], operands[1])
-    return [operands[0].with(shape: try pooledShape(operands[0]))]
-  }
-  public func vjp(_ context: VJPContext) -> [Tensor?] {
-    [nil, context.needs(1) ? scatter(context.input(0), context.gradient) : nil]
-  }
-  public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[1].map { gather(context.inputs[0], $0) }] }
-  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    guard let chosen = try? chosen(operands[0]), let values = try? window.unfolded(operands[1]) else { return nil }
-    return [select(chosen, values, 0).sum(axes: [2], keepDims: false)]
-  }
-  public static var samples: [Sample] {
-    geometries().map { Sample(.maxPoolGather($0), [.real($1), .real($1)]) }
+    public var name: String { "maxPoolGather" }
+    /// The case that holds it.
+    public var primitive: Primitive { .maxPoolGather(self) }
+    public var residuals: Residuals { .input0 }
+    public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+      try Rules.count(operands, 2)
+      try Rules.same(operands[0], operands[1])
+      return [operands[0].with(shape: try pooledShape(operands[0]))]
+    }
+    public func vjp(_ context: VJPContext) -> [Tensor?] {
+      [nil, context.needs(1) ? scatter(context.input(0), context.gradient) : nil]
+    }
+    public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[1].map { gather(context.inputs[0], $0) }] }
+    public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
+      guard let chosen = try? chosen(operands[0]), let values = try? window.unfolded(operands[1]) else { return nil }
+      return [ApusCore.select(chosen, values, 0).sum(axes: [2], keepDims: false)]
+    }
+    public static var samples: [Sample] {
+      geometries().map { Sample(.maxPoolGather($0), [.real($1), .real($1)]) }
+    }
   }
 }

@@ -44,25 +44,27 @@ extension RandomSource {
   }
 }
 
-/// Uniform in [0, 1): state int64[2] → values of `type`, the next state.
-public struct RandomUniform: RandomSource {
-  /// The values' type: float32 or float64.
-  public var type: TensorType
-  /// A draw of values of a type.
-  public init(type: TensorType) { self.type = type }
-  public var name: String { "randomUniform" }
-  /// The case that holds it.
-  public var primitive: Primitive { .randomUniform(self) }
-}
+extension Primitive {
+  /// Uniform in [0, 1): state int64[2] → values of `type`, the next state.
+  public struct RandomUniform: RandomSource {
+    /// The values' type: float32 or float64.
+    public var type: TensorType
+    /// A draw of values of a type.
+    public init(type: TensorType) { self.type = type }
+    public var name: String { "randomUniform" }
+    /// The case that holds it.
+    public var primitive: Primitive { .randomUniform(self) }
+  }
 
-/// Normal with mean 0 and standard deviation 1, by Box and Muller's transform of pairs: state int64[2] → values of
-/// `type`, the next state.
-public struct RandomNormal: RandomSource {
-  /// The values' type: float32 or float64.
-  public var type: TensorType
-  /// A draw of values of a type.
-  public init(type: TensorType) { self.type = type }
-  public var name: String { "randomNormal" }
-  /// The case that holds it.
-  public var primitive: Primitive { .randomNormal(self) }
+  /// Normal with mean 0 and standard deviation 1, by Box and Muller's transform of pairs: state int64[2] → values of
+  /// `type`, the next state.
+  public struct RandomNormal: RandomSource {
+    /// The values' type: float32 or float64.
+    public var type: TensorType
+    /// A draw of values of a type.
+    public init(type: TensorType) { self.type = type }
+    public var name: String { "randomNormal" }
+    /// The case that holds it.
+    public var primitive: Primitive { .randomNormal(self) }
+  }
 }

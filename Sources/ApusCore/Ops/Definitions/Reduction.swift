@@ -42,146 +42,150 @@ extension Reduction {
   }
 }
 
-/// Σx along `axes`, of integers or reals, of the operand's dtype; integers wrap. Of no elements: 0.
-public struct Sum: Reduction, Elementary {
-  /// The axes that are combined; none: the operand as it is.
-  public var axes: AxisSet
-  /// Whether what is reduced stays with size 1.
-  public var keepDims: Bool
+extension Primitive {
+  /// Σx along `axes`, of integers or reals, of the operand's dtype; integers wrap. Of no elements: 0.
+  public struct Sum: Reduction, Elementary {
+    /// The axes that are combined; none: the operand as it is.
+    public var axes: AxisSet
+    /// Whether what is reduced stays with size 1.
+    public var keepDims: Bool
 
-  /// Along a set of axes, each in 0..<rank.
-  public init(axes: AxisSet, keepDims: Bool) {
-    self.axes = axes
-    self.keepDims = keepDims
+    /// Along a set of axes, each in 0..<rank.
+    public init(axes: AxisSet, keepDims: Bool) {
+      self.axes = axes
+      self.keepDims = keepDims
+    }
+
+    public var name: String { "sum" }
+    /// The case that holds it.
+    public var primitive: Primitive { .sum(self) }
+    /// No elements have a result.
+    public static var hasIdentity: Bool { true }
+    public var residuals: Residuals { .types }
+    public func vjp(_ context: VJPContext) -> [Tensor?] { [stretched(context.gradient, context.inputType(0).shape)] }
+    public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map(reduced)] }
+    public static var samples: [Sample] { samples() }
   }
 
-  public var name: String { "sum" }
-  /// The case that holds it.
-  public var primitive: Primitive { .sum(self) }
-  /// No elements have a result.
-  public static var hasIdentity: Bool { true }
-  public var residuals: Residuals { .types }
-  public func vjp(_ context: VJPContext) -> [Tensor?] { [stretched(context.gradient, context.inputType(0).shape)] }
-  public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map(reduced)] }
-  public static var samples: [Sample] { samples() }
-}
+  /// Πx along `axes`, of integers or reals, of the operand's dtype; integers wrap. Of no elements: 1.
+  public struct Product: Reduction, Elementary {
+    /// The axes that are combined; none: the operand as it is.
+    public var axes: AxisSet
+    /// Whether what is reduced stays with size 1.
+    public var keepDims: Bool
 
-/// Πx along `axes`, of integers or reals, of the operand's dtype; integers wrap. Of no elements: 1.
-public struct Product: Reduction, Elementary {
-  /// The axes that are combined; none: the operand as it is.
-  public var axes: AxisSet
-  /// Whether what is reduced stays with size 1.
-  public var keepDims: Bool
+    /// Along a set of axes, each in 0..<rank.
+    public init(axes: AxisSet, keepDims: Bool) {
+      self.axes = axes
+      self.keepDims = keepDims
+    }
 
-  /// Along a set of axes, each in 0..<rank.
-  public init(axes: AxisSet, keepDims: Bool) {
-    self.axes = axes
-    self.keepDims = keepDims
-  }
+    public var name: String { "product" }
+    /// The case that holds it.
+    public var primitive: Primitive { .product(self) }
+    /// No elements have a result.
+    public static var hasIdentity: Bool { true }
+    public var residuals: Residuals { .input0 }
+    public func vjp(_ context: VJPContext) -> [Tensor?] {
+      let x = context.input(0)
+      return [stretched(context.gradient, x.shape) * others(x)]
+    }
+    public func jvp(_ context: JVPContext) -> [Tensor?] {
+      guard let tangent = context.tangents[0] else { return [nil] }
+      return [(tangent * others(context.inputs[0])).sum(axes: axes.axes, keepDims: keepDims)]
+    }
 
-  public var name: String { "product" }
-  /// The case that holds it.
-  public var primitive: Primitive { .product(self) }
-  /// No elements have a result.
-  public static var hasIdentity: Bool { true }
-  public var residuals: Residuals { .input0 }
-  public func vjp(_ context: VJPContext) -> [Tensor?] {
-    let x = context.input(0)
-    return [stretched(context.gradient, x.shape) * others(x)]
-  }
-  public func jvp(_ context: JVPContext) -> [Tensor?] {
-    guard let tangent = context.tangents[0] else { return [nil] }
-    return [(tangent * others(context.inputs[0])).sum(axes: axes.axes, keepDims: keepDims)]
-  }
+    /// For each element the product of the others it is multiplied with, without dividing: right beside any number of
+    /// zeros, at every order.
+    private func others(_ x: Tensor) -> Tensor {
+      let kept = (0..<x.rank).filter { !axes.contains($0) }
+      let order = Permutation(kept + axes.axes)
+      let moved = x.permuted(order.order)
+      let count = axes.axes.reduce(Dim(1)) { $0 * x.shape.dim($1) }
+      guard let count = count.value else { return othersByDivision(x) }
+      var flat = Shape(dims: kept.map { x.shape.dim($0) })
+      flat.append(Dim(count))
+      return Self.exclusive(moved.reshape(flat), count).reshape(moved.shape).permuted(order.inverse.order)
+    }
 
-  /// For each element the product of the others it is multiplied with, without dividing: right beside any number of
-  /// zeros, at every order.
-  private func others(_ x: Tensor) -> Tensor {
-    let kept = (0..<x.rank).filter { !axes.contains($0) }
-    let order = Permutation(kept + axes.axes)
-    let moved = x.permuted(order.order)
-    let count = axes.axes.reduce(Dim(1)) { $0 * x.shape.dim($1) }
-    guard let count = count.value else { return othersByDivision(x) }
-    var flat = Shape(dims: kept.map { x.shape.dim($0) })
-    flat.append(Dim(count))
-    return Self.exclusive(moved.reshape(flat), count).reshape(moved.shape).permuted(order.inverse.order)
-  }
+    /// Along the last axis, by halving: neighbours are multiplied, the pairs' own others found, and spread back.
+    private static func exclusive(_ x: Tensor, _ count: Int) -> Tensor {
+      // Without elements, `count` may be any size.
+      if count <= 1 || x.shape.contains(0) { return Tensor.onesLike(x) }
+      let axis = x.rank - 1
+      let even =
+        count % 2 == 0 ? x : ApusCore.concatenate([x, Tensor.onesLike(x.sliced(axis: axis, 0, 1))], axis: axis)
+      let half = (count + 1) / 2
+      let first = even.sliced(axis: axis, 0, Dim(2 * half), step: 2)
+      let second = even.sliced(axis: axis, 1, Dim(2 * half), step: 2)
+      let pairs = exclusive(first * second, half)
+      let spread = stack([pairs * second, pairs * first], axis: axis + 1)
+      return spread.reshape(even.shape).sliced(axis: axis, 0, Dim(count))
+    }
 
-  /// Along the last axis, by halving: neighbours are multiplied, the pairs' own others found, and spread back.
-  private static func exclusive(_ x: Tensor, _ count: Int) -> Tensor {
-    // Without elements, `count` may be any size.
-    if count <= 1 || x.shape.contains(0) { return Tensor.onesLike(x) }
-    let axis = x.rank - 1
-    let even = count % 2 == 0 ? x : concatenate([x, Tensor.onesLike(x.sliced(axis: axis, 0, 1))], axis: axis)
-    let half = (count + 1) / 2
-    let first = even.sliced(axis: axis, 0, Dim(2 * half), step: 2)
-    let second = even.sliced(axis: axis, 1, Dim(2 * half), step: 2)
-    let pairs = exclusive(first * second, half)
-    let spread = stack([pairs * second, pairs * first], axis: axis + 1)
-    return spread.reshape(even.shape).sliced(axis: axis, 0, Dim(count))
-  }
+    /// For a symbolic number of factors: by division, with the cases of one and of several zeros told apart. Its own
+    /// derivative is exact where no factor is 0.
+    private func othersByDivision(_ x: Tensor) -> Tensor {
+      let isZero = x .== 0
+      let rest = ApusCore.select(isZero, 1, x)
+      let product = stretched(reduced(rest), x.shape)
+      let zeros = stretched(isZero.cast(to: x.dtype).sum(axes: axes.axes, keepDims: keepDims), x.shape)
+      return ApusCore.select(
+        isZero, ApusCore.select(zeros .== 1, product, 0), ApusCore.select(zeros .== 0, product / rest, 0))
+    }
 
-  /// For a symbolic number of factors: by division, with the cases of one and of several zeros told apart. Its own
-  /// derivative is exact where no factor is 0.
-  private func othersByDivision(_ x: Tensor) -> Tensor {
-    let isZero = x .== 0
-    let rest = select(isZero, 1, x)
-    let product = stretched(reduced(rest), x.shape)
-    let zeros = stretched(isZero.cast(to: x.dtype).sum(axes: axes.axes, keepDims: keepDims), x.shape)
-    return select(isZero, select(zeros .== 1, product, 0), select(zeros .== 0, product / rest, 0))
+    public static var samples: [Sample] {
+      samples() + [
+        Sample(.product(Product(axes: [1], keepDims: false)), [.values([1, 0, 3, 0, 0, 2, 1, 2, 3], [3, 3])])
+      ]
+    }
   }
 
-  public static var samples: [Sample] {
-    samples() + [
-      Sample(.product(Product(axes: [1], keepDims: false)), [.values([1, 0, 3, 0, 0, 2, 1, 2, 3], [3, 3])])
-    ]
-  }
-}
+  /// √Σx² along `axes`, of float32 or float64: no square overflows or vanishes on the way. Of no elements: 0. The gradient
+  /// at 0 is 0.
+  public struct Norm: Reduction, Elementary {
+    /// The axes that are combined; none: |x| of each element.
+    public var axes: AxisSet
+    /// Whether what is reduced stays with size 1.
+    public var keepDims: Bool
 
-/// √Σx² along `axes`, of float32 or float64: no square overflows or vanishes on the way. Of no elements: 0. The gradient
-/// at 0 is 0.
-public struct Norm: Reduction, Elementary {
-  /// The axes that are combined; none: |x| of each element.
-  public var axes: AxisSet
-  /// Whether what is reduced stays with size 1.
-  public var keepDims: Bool
+    /// Along a set of axes, each in 0..<rank.
+    public init(axes: AxisSet, keepDims: Bool) {
+      self.axes = axes
+      self.keepDims = keepDims
+    }
 
-  /// Along a set of axes, each in 0..<rank.
-  public init(axes: AxisSet, keepDims: Bool) {
-    self.axes = axes
-    self.keepDims = keepDims
-  }
-
-  public var name: String { "norm" }
-  /// The case that holds it.
-  public var primitive: Primitive { .norm(self) }
-  /// No elements have a result.
-  public static var hasIdentity: Bool { true }
-  public var residuals: Residuals { [.input0, .outputs] }
-  public func infer(_ operands: [TensorType]) throws -> [TensorType] {
-    try Rules.count(operands, 1)
-    try Rules.floating(operands[0])
-    try Rules.axes(axes, operands[0])
-    return [operands[0].with(shape: operands[0].shape.reduced(axes, keepDims: keepDims))]
-  }
-  public func vjp(_ context: VJPContext) -> [Tensor?] {
-    let (x, y) = (context.input(0), context.output(0))
-    let isZero = y .== 0
-    // x/y first: it is at most 1.
-    let direction = x / stretched(select(isZero, 1, y), x.shape)
-    return [direction * stretched(select(isZero, 0, context.gradient), x.shape)]
-  }
-  public func jvp(_ context: JVPContext) -> [Tensor?] {
-    guard let tangent = context.tangents[0] else { return [nil] }
-    let (x, y) = (context.inputs[0], context.output)
-    let isZero = y .== 0
-    let direction = x / stretched(select(isZero, 1, y), x.shape)
-    return [select(isZero, 0, (tangent * direction).sum(axes: axes.axes, keepDims: keepDims))]
-  }
-  public static var samples: [Sample] {
-    samples().filter { $0.operands.allSatisfy { if case .real = $0 { true } else { false } } } + [
-      Sample(.norm(Norm(axes: [1], keepDims: false)), [.values([0, 0, 0, 3e200, 4e200, 0], [2, 3])], smooth: false)
-    ]
+    public var name: String { "norm" }
+    /// The case that holds it.
+    public var primitive: Primitive { .norm(self) }
+    /// No elements have a result.
+    public static var hasIdentity: Bool { true }
+    public var residuals: Residuals { [.input0, .outputs] }
+    public func infer(_ operands: [TensorType]) throws -> [TensorType] {
+      try Rules.count(operands, 1)
+      try Rules.floating(operands[0])
+      try Rules.axes(axes, operands[0])
+      return [operands[0].with(shape: operands[0].shape.reduced(axes, keepDims: keepDims))]
+    }
+    public func vjp(_ context: VJPContext) -> [Tensor?] {
+      let (x, y) = (context.input(0), context.output(0))
+      let isZero = y .== 0
+      // x/y first: it is at most 1.
+      let direction = x / stretched(ApusCore.select(isZero, 1, y), x.shape)
+      return [direction * stretched(ApusCore.select(isZero, 0, context.gradient), x.shape)]
+    }
+    public func jvp(_ context: JVPContext) -> [Tensor?] {
+      guard let tangent = context.tangents[0] else { return [nil] }
+      let (x, y) = (context.inputs[0], context.output)
+      let isZero = y .== 0
+      let direction = x / stretched(ApusCore.select(isZero, 1, y), x.shape)
+      return [ApusCore.select(isZero, 0, (tangent * direction).sum(axes: axes.axes, keepDims: keepDims))]
+    }
+    public static var samples: [Sample] {
+      samples().filter { $0.operands.allSatisfy { if case .real = $0 { true } else { false } } } + [
+        Sample(.norm(Norm(axes: [1], keepDims: false)), [.values([0, 0, 0, 3e200, 4e200, 0], [2, 3])], smooth: false)
+      ]
+    }
   }
 }
 
@@ -215,42 +219,44 @@ extension ExtremumReduction {
   }
 }
 
-/// The largest element along `axes`, of integers or reals; NaN wins. Of no elements: error (shape).
-public struct Max: ExtremumReduction {
-  /// The axes that are combined; none: the operand as it is.
-  public var axes: AxisSet
-  /// Whether what is reduced stays with size 1.
-  public var keepDims: Bool
+extension Primitive {
+  /// The largest element along `axes`, of integers or reals; NaN wins. Of no elements: error (shape).
+  public struct Max: ExtremumReduction {
+    /// The axes that are combined; none: the operand as it is.
+    public var axes: AxisSet
+    /// Whether what is reduced stays with size 1.
+    public var keepDims: Bool
 
-  /// Along a set of axes, each in 0..<rank.
-  public init(axes: AxisSet, keepDims: Bool) {
-    self.axes = axes
-    self.keepDims = keepDims
+    /// Along a set of axes, each in 0..<rank.
+    public init(axes: AxisSet, keepDims: Bool) {
+      self.axes = axes
+      self.keepDims = keepDims
+    }
+
+    public var name: String { "max" }
+    /// The case that holds it.
+    public var primitive: Primitive { .max(self) }
+    public static var samples: [Sample] { extremumSamples() }
   }
 
-  public var name: String { "max" }
-  /// The case that holds it.
-  public var primitive: Primitive { .max(self) }
-  public static var samples: [Sample] { extremumSamples() }
-}
+  /// The smallest element along `axes`, of integers or reals; NaN wins. Of no elements: error (shape).
+  public struct Min: ExtremumReduction {
+    /// The axes that are combined; none: the operand as it is.
+    public var axes: AxisSet
+    /// Whether what is reduced stays with size 1.
+    public var keepDims: Bool
 
-/// The smallest element along `axes`, of integers or reals; NaN wins. Of no elements: error (shape).
-public struct Min: ExtremumReduction {
-  /// The axes that are combined; none: the operand as it is.
-  public var axes: AxisSet
-  /// Whether what is reduced stays with size 1.
-  public var keepDims: Bool
+    /// Along a set of axes, each in 0..<rank.
+    public init(axes: AxisSet, keepDims: Bool) {
+      self.axes = axes
+      self.keepDims = keepDims
+    }
 
-  /// Along a set of axes, each in 0..<rank.
-  public init(axes: AxisSet, keepDims: Bool) {
-    self.axes = axes
-    self.keepDims = keepDims
+    public var name: String { "min" }
+    /// The case that holds it.
+    public var primitive: Primitive { .min(self) }
+    public static var samples: [Sample] { extremumSamples() }
   }
-
-  public var name: String { "min" }
-  /// The case that holds it.
-  public var primitive: Primitive { .min(self) }
-  public static var samples: [Sample] { extremumSamples() }
 }
 
 /// The place of the first largest or smallest element, int64; the first NaN counts as both.
@@ -289,38 +295,40 @@ extension ArgExtremum {
   }
 }
 
-/// The place of the first largest element along `axis`, int64; the first NaN before all.
-public struct ArgMax: ArgExtremum {
-  /// The axis that is searched, in 0..<rank.
-  public var axis: Int
-  /// Whether what is reduced stays with size 1.
-  public var keepDims: Bool
+extension Primitive {
+  /// The place of the first largest element along `axis`, int64; the first NaN before all.
+  public struct ArgMax: ArgExtremum {
+    /// The axis that is searched, in 0..<rank.
+    public var axis: Int
+    /// Whether what is reduced stays with size 1.
+    public var keepDims: Bool
 
-  /// Along an axis, in 0..<rank.
-  public init(axis: Int, keepDims: Bool) {
-    self.axis = axis
-    self.keepDims = keepDims
+    /// Along an axis, in 0..<rank.
+    public init(axis: Int, keepDims: Bool) {
+      self.axis = axis
+      self.keepDims = keepDims
+    }
+
+    public var name: String { "argMax" }
+    /// The case that holds it.
+    public var primitive: Primitive { .argMax(self) }
   }
 
-  public var name: String { "argMax" }
-  /// The case that holds it.
-  public var primitive: Primitive { .argMax(self) }
-}
+  /// The place of the first smallest element along `axis`, int64; the first NaN before all.
+  public struct ArgMin: ArgExtremum {
+    /// The axis that is searched, in 0..<rank.
+    public var axis: Int
+    /// Whether what is reduced stays with size 1.
+    public var keepDims: Bool
 
-/// The place of the first smallest element along `axis`, int64; the first NaN before all.
-public struct ArgMin: ArgExtremum {
-  /// The axis that is searched, in 0..<rank.
-  public var axis: Int
-  /// Whether what is reduced stays with size 1.
-  public var keepDims: Bool
+    /// Along an axis, in 0..<rank.
+    public init(axis: Int, keepDims: Bool) {
+      self.axis = axis
+      self.keepDims = keepDims
+    }
 
-  /// Along an axis, in 0..<rank.
-  public init(axis: Int, keepDims: Bool) {
-    self.axis = axis
-    self.keepDims = keepDims
+    public var name: String { "argMin" }
+    /// The case that holds it.
+    public var primitive: Primitive { .argMin(self) }
   }
-
-  public var name: String { "argMin" }
-  /// The case that holds it.
-  public var primitive: Primitive { .argMin(self) }
 }

@@ -32,50 +32,52 @@ extension SoftmaxFamily {
   }
 }
 
-/// exp(xᵢ) / Σ exp(xⱼ) along `axis`, of float32 or float64.
-public struct Softmax: SoftmaxFamily {
-  /// The axis that is normalised along, in 0..<rank.
-  public var axis: Int
-  /// Along an axis, in 0..<rank.
-  public init(axis: Int) { self.axis = axis }
+extension Primitive {
+  /// exp(xᵢ) / Σ exp(xⱼ) along `axis`, of float32 or float64.
+  public struct Softmax: SoftmaxFamily {
+    /// The axis that is normalised along, in 0..<rank.
+    public var axis: Int
+    /// Along an axis, in 0..<rank.
+    public init(axis: Int) { self.axis = axis }
 
-  public var name: String { "softmax" }
-  /// The case that holds it.
-  public var primitive: Primitive { .softmax(self) }
-  public func vjp(_ context: VJPContext) -> [Tensor?] { [product(context.gradient, context.output(0))] }
-  public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { product($0, context.output) }] }
-  /// The Jacobian, diag(y) − y·yᵀ, is symmetric.
-  private func product(_ v: Tensor, _ y: Tensor) -> Tensor {
-    let vy = v * y
-    return vy - y * total(vy)
+    public var name: String { "softmax" }
+    /// The case that holds it.
+    public var primitive: Primitive { .softmax(self) }
+    public func vjp(_ context: VJPContext) -> [Tensor?] { [product(context.gradient, context.output(0))] }
+    public func jvp(_ context: JVPContext) -> [Tensor?] { [context.tangents[0].map { product($0, context.output) }] }
+    /// The Jacobian, diag(y) − y·yᵀ, is symmetric.
+    private func product(_ v: Tensor, _ y: Tensor) -> Tensor {
+      let vy = v * y
+      return vy - y * total(vy)
+    }
+    public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
+      let e = centred(operands[0]).exp()
+      return [e / total(e)]
+    }
   }
-  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    let e = centred(operands[0]).exp()
-    return [e / total(e)]
-  }
-}
 
-/// xᵢ − log Σ exp(xⱼ) along `axis`, of float32 or float64.
-public struct LogSoftmax: SoftmaxFamily {
-  /// The axis that is normalised along, in 0..<rank.
-  public var axis: Int
-  /// Along an axis, in 0..<rank.
-  public init(axis: Int) { self.axis = axis }
+  /// xᵢ − log Σ exp(xⱼ) along `axis`, of float32 or float64.
+  public struct LogSoftmax: SoftmaxFamily {
+    /// The axis that is normalised along, in 0..<rank.
+    public var axis: Int
+    /// Along an axis, in 0..<rank.
+    public init(axis: Int) { self.axis = axis }
 
-  public var name: String { "logSoftmax" }
-  /// The case that holds it.
-  public var primitive: Primitive { .logSoftmax(self) }
-  public func vjp(_ context: VJPContext) -> [Tensor?] {
-    let (g, y) = (context.gradient, context.output(0))
-    let sum = total(g)
-    // Where p is nearly 1, 1 − p from its logarithm: g − p·Σg as (g − Σg) + (1 − p)·Σg.
-    return [select(y .> -0.5, (g - sum) - y.expm1() * sum, g - y.exp() * sum)]
-  }
-  public func jvp(_ context: JVPContext) -> [Tensor?] {
-    [context.tangents[0].map { $0 - total(context.output.exp() * $0) }]
-  }
-  public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
-    let x = centred(operands[0])
-    return [x - total(x.exp()).log()]
+    public var name: String { "logSoftmax" }
+    /// The case that holds it.
+    public var primitive: Primitive { .logSoftmax(self) }
+    public func vjp(_ context: VJPContext) -> [Tensor?] {
+      let (g, y) = (context.gradient, context.output(0))
+      let sum = total(g)
+      // Where p is nearly 1, 1 − p from its logarithm: g − p·Σg as (g − Σg) + (1 − p)·Σg.
+      return [ApusCore.select(y .> -0.5, (g - sum) - y.expm1() * sum, g - y.exp() * sum)]
+    }
+    public func jvp(_ context: JVPContext) -> [Tensor?] {
+      [context.tangents[0].map { $0 - total(context.output.exp() * $0) }]
+    }
+    public func decomposition(_ operands: [Tensor]) -> [Tensor]? {
+      let x = centred(operands[0])
+      return [x - total(x.exp()).log()]
+    }
   }
 }

@@ -42,68 +42,70 @@ extension PiecewiseConstant {
   func jvp(_ context: JVPContext) -> [Tensor?] { [nil] }
 }
 
-struct Negate: DiagonalDerivative, Elementary {
-  var name: String { "negate" }
-  var primitive: Primitive { .negate }
-  var residuals: Residuals { [] }
-  func check(_ type: TensorType) throws { try Rules.numeric(type) }
-  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { -v }
-  static var samples: [Sample] { samples(.negate) + [Sample(.negate, [.integer([2, 3], -5...5)])] }
-}
-
-/// |x|; the derivative at 0 is taken as 0.
-struct Abs: DiagonalDerivative, Elementary {
-  var name: String { "abs" }
-  var primitive: Primitive { .abs }
-  var residuals: Residuals { .input0 }
-  func check(_ type: TensorType) throws { try Rules.numeric(type) }
-  func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v * x().sign() }
-  static var samples: [Sample] {
-    samples(.abs) + [
-      Sample(.abs, [.integer([2, 3], -5...5, .int32)]), Sample(.abs, [.values([-1, 0, 2], [3])], smooth: false),
-    ]
+extension Primitive {
+  struct Negate: DiagonalDerivative, Elementary {
+    var name: String { "negate" }
+    var primitive: Primitive { .negate }
+    var residuals: Residuals { [] }
+    func check(_ type: TensorType) throws { try Rules.numeric(type) }
+    func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { -v }
+    static var samples: [Sample] { samples(.negate) + [Sample(.negate, [.integer([2, 3], -5...5)])] }
   }
-}
 
-/// −1, 0 or 1; NaN stays NaN.
-struct Sign: PiecewiseConstant {
-  var name: String { "sign" }
-  var primitive: Primitive { .sign }
-  func check(_ type: TensorType) throws { try Rules.numeric(type) }
-  static var samples: [Sample] {
-    samples(.sign, 0.5...2) + [Sample(.sign, [.values([-1, 0, 2], [3])], smooth: false)]
+  /// |x|; the derivative at 0 is taken as 0.
+  struct Abs: DiagonalDerivative, Elementary {
+    var name: String { "abs" }
+    var primitive: Primitive { .abs }
+    var residuals: Residuals { .input0 }
+    func check(_ type: TensorType) throws { try Rules.numeric(type) }
+    func product(_ v: Tensor, _ x: () -> Tensor, _ y: () -> Tensor) -> Tensor { v * x().sign() }
+    static var samples: [Sample] {
+      samples(.abs) + [
+        Sample(.abs, [.integer([2, 3], -5...5, .int32)]), Sample(.abs, [.values([-1, 0, 2], [3])], smooth: false),
+      ]
+    }
   }
-}
 
-struct Floor: PiecewiseConstant {
-  var name: String { "floor" }
-  var primitive: Primitive { .floor }
-  static var samples: [Sample] {
-    [Sample(.floor, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.floor, 0.2...0.8)
+  /// −1, 0 or 1; NaN stays NaN.
+  struct Sign: PiecewiseConstant {
+    var name: String { "sign" }
+    var primitive: Primitive { .sign }
+    func check(_ type: TensorType) throws { try Rules.numeric(type) }
+    static var samples: [Sample] {
+      samples(.sign, 0.5...2) + [Sample(.sign, [.values([-1, 0, 2], [3])], smooth: false)]
+    }
   }
-}
 
-struct Ceil: PiecewiseConstant {
-  var name: String { "ceil" }
-  var primitive: Primitive { .ceil }
-  static var samples: [Sample] {
-    [Sample(.ceil, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.ceil, 0.2...0.8)
+  struct Floor: PiecewiseConstant {
+    var name: String { "floor" }
+    var primitive: Primitive { .floor }
+    static var samples: [Sample] {
+      [Sample(.floor, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.floor, 0.2...0.8)
+    }
   }
-}
 
-/// To the nearest whole number, halves to the even one.
-struct Round: PiecewiseConstant {
-  var name: String { "round" }
-  var primitive: Primitive { .round }
-  static var samples: [Sample] {
-    samples(.round, 0.1...0.4) + [Sample(.round, [.values([-2.5, -1.5, 0.5, 1.5], [4])], smooth: false)]
+  struct Ceil: PiecewiseConstant {
+    var name: String { "ceil" }
+    var primitive: Primitive { .ceil }
+    static var samples: [Sample] {
+      [Sample(.ceil, [.values([-1.5, -0.2, 0.3, 2.5], [2, 2])])] + samples(.ceil, 0.2...0.8)
+    }
   }
-}
 
-struct LogicalNot: UnaryElementwise, NotDifferentiable, Elementary {
-  static var notDifferentiableBecause: String { "it works on truth values" }
-  var name: String { "logicalNot" }
-  var primitive: Primitive { .logicalNot }
-  func check(_ type: TensorType) throws { try Rules.boolean(type) }
-  static var samples: [Sample] { SampleShapes.all.map { Sample(.logicalNot, [.bool($0)]) } }
+  /// To the nearest whole number, halves to the even one.
+  struct Round: PiecewiseConstant {
+    var name: String { "round" }
+    var primitive: Primitive { .round }
+    static var samples: [Sample] {
+      samples(.round, 0.1...0.4) + [Sample(.round, [.values([-2.5, -1.5, 0.5, 1.5], [4])], smooth: false)]
+    }
+  }
+
+  struct LogicalNot: UnaryElementwise, NotDifferentiable, Elementary {
+    static var notDifferentiableBecause: String { "it works on truth values" }
+    var name: String { "logicalNot" }
+    var primitive: Primitive { .logicalNot }
+    func check(_ type: TensorType) throws { try Rules.boolean(type) }
+    static var samples: [Sample] { SampleShapes.all.map { Sample(.logicalNot, [.bool($0)]) } }
+  }
 }

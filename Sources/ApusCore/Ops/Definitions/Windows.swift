@@ -123,7 +123,7 @@ struct Window {
   }
 
   /// For the window's element (i, j): the slice of the padded image that holds it at every position.
-  func slice(_ i: Int, _ j: Int, _ shape: Shape, _ out: (height: Dim, width: Dim)) -> Slice {
+  func slice(_ i: Int, _ j: Int, _ shape: Shape, _ out: (height: Dim, width: Dim)) -> Primitive.Slice {
     var (starts, stops, steps) = (Shape.zeros(shape.rank), shape, Shape.ones(shape.rank))
     func set(_ axis: Int, _ start: Int, _ stride: Int, _ count: Dim) {
       starts.setDim(axis, Dim(start))
@@ -132,7 +132,7 @@ struct Window {
     }
     set(shape.rank - 2, i * dilation.height, strides.height, out.height)
     set(shape.rank - 1, j * dilation.width, strides.width, out.width)
-    return Slice(starts: starts, stops: stops, steps: steps)
+    return Primitive.Slice(starts: starts, stops: stops, steps: steps)
   }
 
   /// `x` [N, C, H, W] → [N, C, kernel elements, OH, OW], row by row; the border is `value`.
@@ -140,7 +140,7 @@ struct Window {
     let out = try positions(x.shape.dim(2), x.shape.dim(3))
     let padded = Dispatch.one(
       .pad(
-        Pad(
+        .init(
           low: [0, 0, Dim(padding.top), Dim(padding.left)], high: [0, 0, Dim(padding.bottom), Dim(padding.right)],
           value: value)), x)
     var parts: [Tensor] = []
@@ -166,7 +166,9 @@ struct Window {
           shape.dim(0), shape.dim(1), out.height, out.width,
         ])
         let place = slice(i, j, padded, out)
-        total = total + Dispatch.one(.sliceUpdate(SliceUpdate(starts: place.starts, steps: place.steps)), zeros, part)
+        total =
+          total
+          + Dispatch.one(.sliceUpdate(.init(starts: place.starts, steps: place.steps)), zeros, part)
       }
     }
     return total.sliced(axis: 2, Dim(padding.top), shape.dim(2) + padding.top)

@@ -49,14 +49,14 @@ extension Tensor {
   /// - Parameter axis: negative counts from the end.
   public func softmax(axis: Int = -1) -> Tensor {
     Tensor.attempt("softmax", self) {
-      Dispatch.one(.softmax(Softmax(axis: try normalized(axis))), asReal())
+      Dispatch.one(.softmax(.init(axis: try normalized(axis))), asReal())
     }
   }
 
   /// xᵢ − log Σ exp(xⱼ) along an axis: the logarithm of ``softmax(axis:)``, exact where that underflows.
   public func logSoftmax(axis: Int = -1) -> Tensor {
     Tensor.attempt("logSoftmax", self) {
-      Dispatch.one(.logSoftmax(LogSoftmax(axis: try normalized(axis))), asReal())
+      Dispatch.one(.logSoftmax(.init(axis: try normalized(axis))), asReal())
     }
   }
 }

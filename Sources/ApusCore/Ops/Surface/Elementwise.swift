@@ -64,7 +64,7 @@ extension Tensor {
   /// ```
   @inline(__always)
   public func cast(to dtype: DType) -> Tensor {
-    storage.dtype == dtype ? self : Dispatch.one(.cast(Cast(dtype: dtype)), self)
+    storage.dtype == dtype ? self : Dispatch.one(.cast(.init(dtype: dtype)), self)
   }
 }
 

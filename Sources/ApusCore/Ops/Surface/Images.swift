@@ -74,7 +74,7 @@ extension Tensor {
       let (strides, dilation) = (Pair(stride.0, stride.1), Pair(dilation.0, dilation.1))
       var window = Window(kernel: Pair(height, width), strides: strides, padding: .zero, dilation: dilation)
       try window.surround(padding, shape)
-      let convolution = Convolution(
+      let convolution = Primitive.Convolution(
         strides: strides, padding: window.padding, dilation: dilation, groups: groups)
       let y = Dispatch.run(.convolution(convolution), Promotion.unified([self, weight]))[0]
       guard let bias else { return y }
@@ -100,7 +100,7 @@ extension Tensor {
   ) -> Tensor {
     Tensor.attempt("maxPool2D", self) {
       let window = try pooling(kernelSize, stride, padding, Pair(dilation.0, dilation.1))
-      let pool = MaxPool(
+      let pool = Primitive.MaxPool(
         kernel: window.kernel, strides: window.strides, padding: window.padding, dilation: window.dilation)
       return Dispatch.one(.maxPool(pool), self)
     }
@@ -123,7 +123,7 @@ extension Tensor {
   ) -> Tensor {
     Tensor.attempt("averagePool2D", self) {
       let window = try pooling(kernelSize, stride, padding, 1)
-      let pool = AveragePool(
+      let pool = Primitive.AveragePool(
         kernel: window.kernel, strides: window.strides, padding: window.padding,
         countIncludePadding: countIncludePadding)
       return Dispatch.one(.averagePool(pool), asReal())

@@ -8,7 +8,7 @@ extension Tensor {
   /// ```
   public func gathered(_ indices: Tensor, axis: Int = 0) -> Tensor {
     Tensor.attempt("gathered", self, indices) {
-      Dispatch.one(.gather(Gather(axis: try normalized(axis))), self, indices)
+      Dispatch.one(.gather(.init(axis: try normalized(axis))), self, indices)
     }
   }
 
@@ -21,7 +21,7 @@ extension Tensor {
   public func gatheredAlong(_ indices: Tensor, axis: Int) -> Tensor {
     Tensor.attempt("gatheredAlong", self, indices) {
       let i = try normalized(axis)
-      return Dispatch.one(.gatherAlong(GatherAlong(axis: i)), cut(to: indices.shape, besides: i), indices)
+      return Dispatch.one(.gatherAlong(.init(axis: i)), cut(to: indices.shape, besides: i), indices)
     }
   }
 
@@ -37,7 +37,7 @@ extension Tensor {
   public func scatterAdded(_ updates: Tensor, at indices: Tensor, axis: Int = 0) -> Tensor {
     Tensor.attempt("scatterAdded", self, updates, indices) {
       let i = try normalized(axis)
-      let scatter = ScatterAdd(axis: i, size: shape.dim(i))
+      let scatter = Primitive.ScatterAdd(axis: i, size: shape.dim(i))
       return self + Dispatch.one(.scatterAdd(scatter), updates.cast(to: dtype), indices)
     }
   }
@@ -52,7 +52,7 @@ extension Tensor {
   public func scatterAddedAlong(_ updates: Tensor, at indices: Tensor, axis: Int) -> Tensor {
     Tensor.attempt("scatterAddedAlong", self, updates, indices) {
       let i = try normalized(axis)
-      let scatter = ScatterAddAlong(axis: i, size: shape.dim(i))
+      let scatter = Primitive.ScatterAddAlong(axis: i, size: shape.dim(i))
       let added = Dispatch.one(.scatterAddAlong(scatter), updates.cast(to: dtype), indices)
       if added.rank != rank || added.shape == shape { return self + added }
       let missing = try (0..<rank).map { axis -> (Int, Int) in

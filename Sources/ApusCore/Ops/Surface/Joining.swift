@@ -10,7 +10,7 @@
 public func concatenate(_ tensors: [Tensor], axis: Int = 0) -> Tensor {
   joined("concatenate", tensors) { parts in
     let i = try parts[0].normalized(axis)
-    return parts.count == 1 ? parts[0] : Dispatch.run(.concatenate(Concatenate(axis: i)), parts)[0]
+    return parts.count == 1 ? parts[0] : Dispatch.run(.concatenate(.init(axis: i)), parts)[0]
   }
 }
 
@@ -79,7 +79,7 @@ extension Tensor {
       else {
         throw ApusError(.argument, "needs a start, stop and step, none negative, for each of the \(rank) axes")
       }
-      return Dispatch.one(.slice(Slice(starts: Shape(starts), stops: Shape(stops), steps: Shape(steps))), self)
+      return Dispatch.one(.slice(.init(starts: Shape(starts), stops: Shape(stops), steps: Shape(steps))), self)
     }
   }
 

@@ -5,7 +5,7 @@ extension Tensor {
   /// A shape with another number of elements: error (shape). Its sizes may be symbolic: `x.reshape([x.dimension(0),
   /// 64])` stays open in a trace.
   public func reshape(_ shape: Shape) -> Tensor {
-    self.shape == shape ? self : Dispatch.one(.reshape(Reshape(shape: shape)), self)
+    self.shape == shape ? self : Dispatch.one(.reshape(.init(shape: shape)), self)
   }
 
   /// The same with one size left open.
@@ -70,7 +70,7 @@ extension Tensor {
         throw ApusError(.argument, "\(order) does not name each of the \(rank) axes once")
       }
       let permutation = Permutation(axes)
-      return permutation.isIdentity ? self : Dispatch.one(.permute(Permute(permutation: permutation)), self)
+      return permutation.isIdentity ? self : Dispatch.one(.permute(.init(permutation: permutation)), self)
     }
   }
 
@@ -134,7 +134,7 @@ extension Tensor {
 
   /// The order along some axes reversed; along all of them without arguments.
   public func reversed(_ axes: Int...) -> Tensor {
-    Tensor.attempt("reversed", self) { Dispatch.one(.reverse(Reverse(axes: try normalized(all(axes)))), self) }
+    Tensor.attempt("reversed", self) { Dispatch.one(.reverse(.init(axes: try normalized(all(axes)))), self) }
   }
 
   /// Surrounded by `value`: each axis grows by the two numbers given for it.
@@ -151,7 +151,7 @@ extension Tensor {
         throw ApusError(.argument, "needs, for each of the \(rank) axes, two numbers that are not negative: \(amounts)")
       }
       let (low, high) = (Shape(amounts.map(\.0)), Shape(amounts.map(\.1)))
-      return Dispatch.one(.pad(Pad(low: low, high: high, value: value.scalar)), self)
+      return Dispatch.one(.pad(.init(low: low, high: high, value: value.scalar)), self)
     }
   }
   /// Surrounded by zeros.

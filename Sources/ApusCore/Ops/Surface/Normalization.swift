@@ -11,7 +11,7 @@ extension Tensor {
   public func batchNorm(
     scale: Tensor, shift: Tensor, epsilon: Double = 1e-5
   ) -> (y: Tensor, mean: Tensor, variance: Tensor) {
-    let results = Dispatch.run(.batchNorm(BatchNorm(epsilon: epsilon)), Promotion.unified([self, scale, shift]))
+    let results = Dispatch.run(.batchNorm(.init(epsilon: epsilon)), Promotion.unified([self, scale, shift]))
     // A failure yields one poisoned tensor for results whose types are not known.
     return results.count == 3 ? (results[0], results[1], results[2]) : (results[0], results[0], results[0])
   }

@@ -12,7 +12,7 @@ extension Tensor {
   public func norm(axes: [Int], keepDims: Bool = false) -> Tensor {
     Tensor.attempt("norm", self) {
       let x = asReal()
-      return Dispatch.one(.norm(Norm(axes: try x.normalized(axes), keepDims: keepDims)), x)
+      return Dispatch.one(.norm(.init(axes: try x.normalized(axes), keepDims: keepDims)), x)
     }
   }
 

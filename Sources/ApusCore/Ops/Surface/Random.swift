@@ -58,7 +58,7 @@ extension Tensor {
           .argument, "[\(low), \(high)) is no range to draw from: its ends are finite, the lower one first")
       }
       for bound in [low, high] { try Scalar.double(bound).checkFits(dtype) }
-      let unit = generator.draw(.randomUniform(RandomUniform(type: TensorType(dtype, shape))))
+      let unit = generator.draw(.randomUniform(.init(type: TensorType(dtype, shape))))
       if low == 0, high == 1 { return unit }
       let width = high - low
       if width.isFinite, Scalar.double(width).fits(dtype) { return unit * width + low }
@@ -92,7 +92,7 @@ extension Tensor {
           "draws with mean \(mean) and standard deviation \(standardDeviation) would leave \(dtype): ±\(dtype.largest) fit"
         )
       }
-      let unit = generator.draw(.randomNormal(RandomNormal(type: TensorType(dtype, shape))))
+      let unit = generator.draw(.randomNormal(.init(type: TensorType(dtype, shape))))
       return mean == 0 && standardDeviation == 1 ? unit : unit * standardDeviation + mean
     }
   }

@@ -22,7 +22,7 @@ extension Tensor {
   }
   /// Σx over a list of axes; an empty one reduces nothing.
   public func sum(axes: [Int], keepDims: Bool = false) -> Tensor {
-    reduced("sum", asSummand(), axes, keepDims) { .sum(Sum(axes: $0, keepDims: $1)) }
+    reduced("sum", asSummand(), axes, keepDims) { .sum(.init(axes: $0, keepDims: $1)) }
   }
 
   /// Πx. Integers and bool multiply as int64, wrapping. Of no elements: 1. The gradient is right beside any number of
@@ -32,7 +32,7 @@ extension Tensor {
   }
   /// Πx over a list of axes; an empty one reduces nothing.
   public func product(axes: [Int], keepDims: Bool = false) -> Tensor {
-    reduced("product", asSummand(), axes, keepDims) { .product(Product(axes: $0, keepDims: $1)) }
+    reduced("product", asSummand(), axes, keepDims) { .product(.init(axes: $0, keepDims: $1)) }
   }
 
   /// The largest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape); bool:
@@ -42,7 +42,7 @@ extension Tensor {
   }
   /// The largest element over a list of axes; an empty one reduces nothing.
   public func max(axes: [Int], keepDims: Bool = false) -> Tensor {
-    reduced("max", self, axes, keepDims) { .max(Max(axes: $0, keepDims: $1)) }
+    reduced("max", self, axes, keepDims) { .max(.init(axes: $0, keepDims: $1)) }
   }
 
   /// The smallest element; NaN wins. Equal ones share the gradient evenly. Axes without elements: error (shape); bool:
@@ -52,7 +52,7 @@ extension Tensor {
   }
   /// The smallest element over a list of axes; an empty one reduces nothing.
   public func min(axes: [Int], keepDims: Bool = false) -> Tensor {
-    reduced("min", self, axes, keepDims) { .min(Min(axes: $0, keepDims: $1)) }
+    reduced("min", self, axes, keepDims) { .min(.init(axes: $0, keepDims: $1)) }
   }
 
   /// Σx / n. Integers and bool are averaged as float32. Of no elements: NaN.
@@ -147,7 +147,7 @@ extension Tensor {
   /// Whether an element is the one that ``argMax(axis:keepDims:)`` finds.
   private func isFirstLargest(axis: Int) -> Tensor {
     let line = Shape.ones(rank).replacing(axis, with: shape.dim(axis))
-    return Dispatch.one(.iota(Iota(type: TensorType(.int64, line), axis: axis))) .== argMax(axis: axis, keepDims: true)
+    return Dispatch.one(.iota(.init(type: TensorType(.int64, line), axis: axis))) .== argMax(axis: axis, keepDims: true)
   }
 
   /// The place of the largest element along an axis, int64; the first of equal ones, and the first NaN before all.
@@ -157,12 +157,12 @@ extension Tensor {
   /// logits.argMax(axis: -1)      // [N, classes] → [N]: each row's class
   /// ```
   public func argMax(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    place("argMax", axis, keepDims) { .argMax(ArgMax(axis: $0, keepDims: $1)) }
+    place("argMax", axis, keepDims) { .argMax(.init(axis: $0, keepDims: $1)) }
   }
   /// The place of the smallest element along an axis, int64; the first of equal ones, and the first NaN before all.
   /// Without an axis: its place in row-major order, a scalar.
   public func argMin(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    place("argMin", axis, keepDims) { .argMin(ArgMin(axis: $0, keepDims: $1)) }
+    place("argMin", axis, keepDims) { .argMin(.init(axis: $0, keepDims: $1)) }
   }
   private func place(_ name: String, _ axis: Int?, _ keepDims: Bool, _ primitive: (Int, Bool) -> Primitive) -> Tensor {
     Tensor.attempt(name, self) {

@@ -21,4 +21,5 @@ let target = Tensor([[3.0], [7.0]])
 let first = try step(x, target).item()
 var last = first
 for _ in 0..<200 { last = try step(x, target).item() }
+print(namesBesideFoundation())
 print("parameters: \(model.parameters.count), learned: \(last < first / 100)")
