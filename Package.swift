@@ -13,6 +13,7 @@ let package = Package(
   products: [
     .library(name: "Apus", targets: ["Apus"]),
     .library(name: "ApusConformance", targets: ["ApusConformance"]),
+    .library(name: "ApusInterop", targets: ["ApusInterop"]),
     .executable(name: "apus", targets: ["ApusCommand"]),
   ],
   dependencies: [
@@ -29,6 +30,7 @@ let package = Package(
     c("CZlib", links: ["z"]),
     c("CRows"),
     c("CCairo", links: ["dl"]),
+    c("CDLPack"),
     c("CDigits", exclude: ["optdigits.bin", "README.md"]),
 
     .target(name: "ApusCore", dependencies: ["CApus"]),
@@ -46,11 +48,13 @@ let package = Package(
       name: "ApusCommand",
       dependencies: ["Apus", "ApusFiles", "CApus", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .target(name: "ApusConformance", dependencies: ["ApusCore"]),
+    .target(name: "ApusInterop", dependencies: ["ApusCore", "CDLPack"]),
 
     .target(name: "TestSupport", dependencies: ["ApusCore"], path: "Tests/TestSupport"),
     .testTarget(name: "ApusCoreTests", dependencies: ["ApusCPU", "ApusConformance", "ApusCore", "ApusFormats"]),
     .testTarget(
       name: "ApusCPUTests", dependencies: ["ApusConformance", "ApusCore", "ApusCPU", "CApus", "CBLAS", "COneDNN"]),
+    .testTarget(name: "ApusInteropTests", dependencies: ["ApusCPU", "ApusCore", "ApusInterop", "CDLPack"]),
     .testTarget(name: "ApusDataTests", dependencies: ["ApusCore", "ApusData", "TestSupport"]),
     .testTarget(name: "ApusNNTests", dependencies: ["ApusCPU", "ApusCore", "ApusFormats", "ApusNN", "TestSupport"]),
     .testTarget(

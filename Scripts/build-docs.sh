@@ -14,7 +14,7 @@ if [[ ! -x $docc ]]; then
 fi
 
 # Lower rooms first: each may link to those before it. The umbrella comes last.
-modules=(ApusCore ApusCPU ApusConformance ApusData ApusNN ApusFormats ApusTrain ApusWatch Apus)
+modules=(ApusCore ApusCPU ApusConformance ApusInterop ApusData ApusNN ApusFormats ApusTrain ApusWatch Apus)
 
 mkdir -p "$TEST_BUILD"
 step "collecting the public interface"

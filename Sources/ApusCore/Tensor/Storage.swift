@@ -21,7 +21,7 @@ struct SymbolicValue: Sendable {
 ///
 /// A storage is immutable once its tensor is published: mutation goes through a uniquely referenced one
 /// (copy-on-write). A view holds its `base`, the owner of the memory, which is thereby never unique.
-/// Memory is plain (strided host memory) or engine-opaque; strides mean something only for plain.
+/// Memory is plain (strided host memory, its own or borrowed) or engine-opaque; strides mean something only for plain.
 /// This type and its pointers are for engines; tensors' users never see it.
 public final class Storage: @unchecked Sendable {
   /// The elements' type.
@@ -42,6 +42,8 @@ public final class Storage: @unchecked Sendable {
 
   enum Content: Sendable {
     case plain
+    /// Plain memory of somebody else's.
+    case borrowed(Loan)
     case opaque(any OpaqueBuffer, Mutex<Void>.Box)
     case symbolic(SymbolicValue)
     /// The result of a failed operation inside `checked`; the recorder holds the error.
@@ -80,6 +82,19 @@ public final class Storage: @unchecked Sendable {
     capacity = 0
     let first = UInt(bitPattern: root.plainAddress)
     address = Atomic(first &+ UInt(offset * dtype.stride))
+  }
+
+  /// Memory of somebody else's, which has been looked at: ``init(borrowing:_:strides:mayOverwrite:release:)``.
+  init(_ type: TensorType, strides: InlineArray<8, Int>, at memory: UInt, _ loan: Loan) {
+    dtype = type.dtype
+    shape = type.shape
+    self.strides = strides
+    isContiguous = Storage.isContiguous(type.shape, strides)
+    offset = 0
+    base = nil
+    content = .borrowed(loan)
+    capacity = 0
+    address = Atomic(memory)
   }
 
   /// Engine-opaque content.
@@ -124,8 +139,14 @@ public final class Storage: @unchecked Sendable {
   /// ``dtype`` and ``shape`` as one.
   public var type: TensorType { TensorType(dtype, shape) }
 
-  /// Whether it owns its memory, plain and whole, so that a unique holder may overwrite it.
-  public var isReusable: Bool { isPlainOwner }
+  /// Whether it is plain and whole, and its memory its own or lent to be overwritten, so that a unique holder may do so.
+  public var isReusable: Bool {
+    switch content {
+    case .plain: base == nil
+    case .borrowed(let loan): loan.mayOverwrite
+    case .opaque, .symbolic, .poisoned: false
+    }
+  }
 
   /// The engine's buffer; nil for other content.
   public var opaque: (any OpaqueBuffer)? { if case .opaque(let buffer, _) = content { buffer } else { nil } }
@@ -133,7 +154,7 @@ public final class Storage: @unchecked Sendable {
   /// Whether it has elements, plain or opaque: false for a graph's value and the result of a failed operation.
   public var isConcrete: Bool {
     switch content {
-    case .plain, .opaque: true
+    case .plain, .borrowed, .opaque: true
     case .symbolic, .poisoned: false
     }
   }
@@ -143,7 +164,12 @@ public final class Storage: @unchecked Sendable {
     let rank = shape.rank
     return strides[rank - 2] == 1 && strides[rank - 1] >= shape[rank - 2]
   }
-  var isPlain: Bool { if case .plain = content { true } else { false } }
+  var isPlain: Bool {
+    switch content {
+    case .plain, .borrowed: true
+    case .opaque, .symbolic, .poisoned: false
+    }
+  }
 
   /// The first element's address. Opaque content is converted on the first call, under the storage's lock; when that
   /// fails, the next call tries again.
@@ -181,7 +207,7 @@ public final class Storage: @unchecked Sendable {
         return memory
       }
     case .poisoned: throw ApusError(.argument, "\(type) has no values: it is the result of a failed operation")
-    case .plain, .symbolic: throw ApusError(.trace, "\(type) has no values: it is a value of a graph")
+    case .plain, .borrowed, .symbolic: throw ApusError(.trace, "\(type) has no values: it is a value of a graph")
     }
   }
 
