@@ -34,6 +34,11 @@ package final class InputFile: Sendable {
 
   deinit { close(descriptor) }
 
+  /// What the system knows the open file by, for the time of `body`.
+  func withDescriptor<R>(_ body: (Int32) throws -> R) rethrows -> R {
+    try withExtendedLifetime(self) { try body(descriptor) }
+  }
+
   /// The bytes from `offset` on.
   /// - Parameters:
   ///   - count: how many.

@@ -27,13 +27,17 @@ extension Module {
   /// - Parameters:
   ///   - path: of the file.
   ///   - strict: whether names that only the model or only the file has are an error; otherwise they are left out.
+  ///   - placement: whether the values are copied, or used where they lie in the file. What training changes is copied then.
   /// - Returns: the names that only one side has.
   /// - Throws: `ApusError` (file) for a damaged file, (argument) listing what does not fit. The model is unchanged
   ///   then.
   @discardableResult
-  public func load(from path: String, strict: Bool = true) throws -> StateDifference {
+  public func load(
+    from path: String, strict: Bool = true, placement: SafetensorsFile.Placement = .copied
+  ) throws -> StateDifference {
     do {
-      return try loadStateDictionary(SafetensorsFile(path).stateDictionary(), strict: strict)
+      return try loadStateDictionary(
+        SafetensorsFile(path, placement: placement).stateDictionary(), strict: strict)
     } catch var error as ApusError where error.kind == .argument {
       error.message = "\(path): \(error.message)"
       throw error

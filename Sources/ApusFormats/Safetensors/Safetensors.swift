@@ -13,7 +13,23 @@ import ApusNN
 /// to 65,536 entries of metadata; an opened file takes a small multiple of its header.
 /// Format: ``SafetensorsFile/write(_:metadata:to:)``.
 public struct SafetensorsFile: Sendable {
+  /// Where tensors' elements are.
+  public enum Placement: Hashable, Sendable {
+    /// In memory of their own.
+    case copied
+    /// In the file, mapped: nothing is read before it is used, and other processes that map it share its pages. The system
+    /// gives such memory back when it needs it.
+    ///
+    /// Whoever truncates the file while a tensor of it is used ends this process (SIGBUS), and whoever writes to it changes
+    /// the weights: for files that nobody changes meanwhile. Replacing one by renaming another is no change.
+    case mapped
+    /// In a copy without a name in a folder, mapped: nobody else can open, truncate or write it. It goes with the last
+    /// tensor. For servers.
+    case mappedCopy(folder: String)
+  }
+
   private let file: InputFile
+  private let mapping: MappedFile?
   private let dataStart: Int
   private let index: HeaderIndex
 
@@ -24,14 +40,27 @@ public struct SafetensorsFile: Sendable {
   public var names: [String] { (0..<index.count).map { index.name(at: $0) } }
 
   /// Opens a file and reads its header.
-  /// - Parameter path: of the file.
-  /// - Throws: `ApusError` (file) naming what is wrong with the file.
-  public init(_ path: String) throws { try self.init(InputFile(path)) }
+  ///
+  /// ```swift
+  /// let file = try SafetensorsFile("model.safetensors", placement: .mapped)
+  /// try model.loadStateDictionary(file.stateDictionary())      // the weights are used where they are in the file
+  /// ```
+  /// - Parameters:
+  ///   - path: of the file.
+  ///   - placement: where the tensors' elements are: mapped, those that lie in the file as their dtype asks for (all that
+  ///     ``write(_:metadata:to:)`` wrote but bools) are used in place, and the others copied.
+  /// - Throws: `ApusError` (file) naming what is wrong with the file, (memory) when it can't be mapped.
+  public init(_ path: String, placement: Placement = .copied) throws {
+    try self.init(InputFile(path), placement: placement)
+  }
 
   /// Reads the header of an open file.
-  /// - Throws: as ``init(_:)``.
-  package init(_ file: InputFile) throws {
+  /// - Throws: as ``init(_:placement:)``.
+  package init(_ file: InputFile, placement: Placement = .copied) throws {
+    // What is read is what is mapped.
+    let file = if case .mappedCopy(let folder) = placement { try file.privateCopy(in: folder) } else { file }
     self.file = file
+    mapping = placement == .copied ? nil : try MappedFile(file)
     let path = file.path
     guard file.size >= 8 else {
       throw ApusError(.file, "\(path) is no safetensors file: \(file.size) bytes are too few")
@@ -73,6 +102,7 @@ public struct SafetensorsFile: Sendable {
 
   private func tensor(at place: Int) throws -> Tensor {
     let range = index.bytes(at: place)
+    if let mapping { return try mapping.tensor(index.type(at: place), at: dataStart + range.lowerBound) }
     let bytes = try file.read(range.count, at: dataStart + range.lowerBound)
     return try Tensor(bytes: bytes.span.bytes, type: index.type(at: place))
   }
