@@ -62,8 +62,8 @@ build_everything() {
   fi
 }
 
-# run_package FOLDER EXECUTABLE: builds a package that depends on this one, into the same build, and runs it.
-run_package() {
+# build_package FOLDER PRODUCT: builds a package that depends on this one, into the same build.
+build_package() {
   plan_anew
   swift build "${TEST_FLAGS[@]}" --package-path "$1" --product "$2" >"$TEST_BUILD/package.txt" 2>&1 || {
     cat "$TEST_BUILD/package.txt"
@@ -72,6 +72,11 @@ run_package() {
   if grep -E ': warning:' "$TEST_BUILD/package.txt"; then
     return 1
   fi
+}
+
+# run_package FOLDER EXECUTABLE: builds such a package and runs it.
+run_package() {
+  build_package "$1" "$2" || return 1
   local program
   program=$(realpath "$(swift build "${TEST_FLAGS[@]}" --package-path "$1" --show-bin-path)/$2")
   # What a program writes beside itself stays out of the checkout.
