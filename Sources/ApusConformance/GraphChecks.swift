@@ -36,6 +36,11 @@ struct GraphChecks {
     report.check(subject, detail) { try checks.values(seed: 1, layout: .contiguous) }
     report.check(subject, "\(detail) inputs permuted") { try checks.values(seed: 2, layout: .permuted) }
     report.check(subject, "\(detail) inputs in slices") { try checks.values(seed: 3, layout: .sliced) }
+    if let device = engine.devices.first, device != .cpu {
+      report.check(subject, "\(detail) inputs on \(device)") {
+        try checks.values(seed: 9, layout: .contiguous) { try engine.resident($0, on: device) }
+      }
+    }
     report.check(subject, "\(detail) run again") { try checks.keepsResults() }
     report.check(subject, "\(detail) overlapping runs") { try checks.overlapping() }
     if !graphCase.donated.isEmpty {
@@ -80,10 +85,14 @@ struct ExecutableChecks: Sendable {
   private func owned(_ inputs: [Tensor]) throws -> [Storage] { try inputs.map { try HostCopy.contiguous($0.storage) } }
 
   /// The results, and the inputs left alone.
-  func values(seed: UInt64, layout: Layout) throws -> String? {
-    let inputs = try inputs(seed).map { try layout.lay($0) ?? $0 }
-    let before = try inputs.map(Values.bytes)
-    let expected = try expected(inputs)
+  /// - Parameter place: brings an input to where it is to be.
+  func values(
+    seed: UInt64, layout: Layout, place: (Storage) throws -> Storage = { $0 }
+  ) throws -> String? {
+    let laid = try inputs(seed).map { try layout.lay($0) ?? $0 }
+    let before = try laid.map(Values.bytes)
+    let expected = try expected(laid)
+    let inputs = try laid.map { Tensor(storage: try place($0.storage)) }
     if let difference = try difference(try run(inputs), expected) { return difference }
     return try inputs.map(Values.bytes) == before ? nil : "it changed an input that was not donated"
   }
@@ -175,7 +184,7 @@ struct ExecutableChecks: Sendable {
     for donated in [[], graphCase.donated] {
       var storages = try owned(inputs)
       do {
-        _ = try executable.run(&storages, donated: donated)
+        try Values.wait(for: executable.run(&storages, donated: donated))
         return "it does not fail, the reference does: \(message)"
       } catch is ApusError {
         guard storages.count == inputs.count else { return "it took inputs out and failed" }

@@ -104,6 +104,9 @@ enum Values {
     }
   }
 
+  /// What an engine's device computes later may fail later.
+  static func wait(for results: [Storage]) throws { for result in results { try Tensor(storage: result).wait() } }
+
   static func doubles(_ x: Tensor) -> [Double] {
     withEngine(ReferenceEngine.shared) { outsideTrace { x.toArray(of: Double.self) } }
   }

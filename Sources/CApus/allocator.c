@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 _Thread_local void *apus_thread_context = NULL;
+int apus_engine_choice_made = 0;
 
 // Size classes: four a power of two from 64 bytes on (64, 80, 96, 112, 128, 160, …), so that at most a fifth of a
 // block is slack. Class c covers 2^(6 + c/4) · (4 + c%4)/4 bytes.

@@ -1,4 +1,5 @@
 import CApus
+import Synchronization
 
 /// What holds for the operations of a thread inside a `with…` closure: the trace, the error recorder, gradient mode.
 ///
@@ -36,6 +37,7 @@ final class ExecutionContext {
   /// one that sets no more than gradient modes (as `backward` does).
   @inline(__always)
   static var isEager: Bool {
+    if apus_engine_may_be_chosen(), EngineChoice.current != nil { return false }
     guard let raw = apus_context_get() else { return true }
     return Unmanaged<ExecutionContext>.fromOpaque(raw)._withUnsafeGuaranteedRef { $0.isUnwatched }
   }
@@ -60,6 +62,26 @@ final class ExecutionContext {
 
   /// Whether operations on tensors that require gradients are recorded.
   static var recordsGradients: Bool { current?.gradientEnabled ?? true }
+}
+
+/// The engine that a task or the process was given in place of the embedded one.
+enum EngineChoice {
+  @TaskLocal static var ofTask: (any Engine)?
+  private static let process = Mutex<(any Engine)?>(nil)
+
+  static var ofProcess: (any Engine)? {
+    get { process.withLock { $0 } }
+    set {
+      if newValue != nil { apus_engine_was_chosen() }
+      process.withLock { $0 = newValue }
+    }
+  }
+
+  /// nil: the embedded engine.
+  static var current: (any Engine)? {
+    guard apus_engine_may_be_chosen() else { return nil }
+    return ofTask ?? ofProcess
+  }
 }
 
 /// Whether operations run at once on the embedded engine and nothing watches each of them: no trace, no `checked`

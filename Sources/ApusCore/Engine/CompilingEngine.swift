@@ -18,10 +18,12 @@ public protocol CompilingEngine: Engine {
 }
 
 extension CompilingEngine {
-  /// Compiles a graph of this one operation, unless it has been, and runs it.
+  /// Compiles a graph of this one operation for the device that an operand is on, unless it has been, and runs it.
   public func execute(_ primitive: Primitive, _ inputs: [Storage], outputs: [TensorType]) throws -> [Storage] {
     var operands = inputs
-    return try singleOperations.executable(primitive, inputs.map(\.type), on: self).run(&operands, donated: [])
+    let device = inputs.lazy.compactMap(\.opaque?.device).first { devices.contains($0) }
+    return try singleOperations.executable(primitive, inputs.map(\.type), on: self, device).run(
+      &operands, donated: [])
   }
 }
 
@@ -30,6 +32,7 @@ public final class SingleOperations: Sendable {
   private struct Key: Hashable {
     let primitive: Primitive
     let operands: [TensorType]
+    let device: Device?
   }
   private static let capacity = 4096
   private let executables = Mutex<[Key: any Executable]>([:])
@@ -40,13 +43,15 @@ public final class SingleOperations: Sendable {
   /// How many operations are compiled.
   public var count: Int { executables.withLock { $0.count } }
 
-  func executable(_ primitive: Primitive, _ operands: [TensorType], on engine: any Engine) throws -> any Executable {
-    let key = Key(primitive: primitive, operands: operands)
+  func executable(
+    _ primitive: Primitive, _ operands: [TensorType], on engine: any Engine, _ device: Device?
+  ) throws -> any Executable {
+    let key = Key(primitive: primitive, operands: operands, device: device)
     if let known = executables.withLock({ $0[key] }) { return known }
     var graph = Graph(name: primitive.name)
     let inputs = operands.enumerated().map { graph.addInput("x\($0)", $1) }
     for (i, output) in try graph.add(primitive, inputs).enumerated() { graph.addOutput("y\(i)", output) }
-    let made = try engine.compile(graph)
+    let made = try engine.compile(graph, options: CompileOptions(device: device))
     executables.withLock { executables in
       if executables.count >= Self.capacity { executables.removeAll() }
       executables[key] = made

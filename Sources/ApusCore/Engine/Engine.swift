@@ -1,17 +1,19 @@
-import CApus
-
 /// What runs primitives: replaceable, and the same to everything above it.
 ///
 /// An engine needs a name, its devices and ``execute(_:_:outputs:)``; the rest has defaults. Eager operations whose
 /// operands are views or whose shapes need broadcasting arrive with equal shapes and strided (possibly stride-0)
 /// storages. It is called from any thread, several at a time.
+///
+/// An engine with memory of its own also has ``upload(_:to:)``. Its results are storages over a ``DeviceBuffer``, which
+/// may still be computed when they are returned; operands and inputs come as they are, on its device or the host's
+/// (``resident(_:on:)`` brings them).
 /// ```swift
 /// let y = withEngine(myEngine) { x.matmul(w) }
 /// ```
 public protocol Engine: AnyObject, Sendable {
   /// A short name, `reference`.
   var name: String { get }
-  /// What it computes on.
+  /// What it computes on, the usual one first; each has the engine's ``name``, or is ``Device/cpu``.
   var devices: [Device] { get }
   /// What it runs on, for people: instruction sets, threads, libraries.
   var summary: String { get }
@@ -28,8 +30,17 @@ public protocol Engine: AnyObject, Sendable {
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage?
 
-  /// Prepares a graph for repeated running. Sizes may have names: what depends on them is made when they are known, as
-  /// ``PerSizes`` does.
+  /// Copies a tensor's elements into a device's memory.
+  /// - Parameters:
+  ///   - storage: on the host, perhaps strided, or another engine's; `storage.plain()` brings its elements to the host.
+  ///   - device: one of ``devices``.
+  /// - Returns: a storage over a ``DeviceBuffer``; the same storage for an engine that computes in the host's memory.
+  /// - Throws: ``ApusError`` (memory) when the device has none left, (unsupported) for a dtype it doesn't have, and what
+  ///   reading the storage throws.
+  func upload(_ storage: Storage, to device: Device) throws -> Storage
+
+  /// Prepares a graph for repeated running. Its constants are uploaded now, once. Sizes may have names: what depends on
+  /// them is made when they are known, as ``PerSizes`` does.
   /// - Throws: ``ApusError`` for what it can't run.
   func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable
 }
@@ -38,6 +49,10 @@ public protocol Engine: AnyObject, Sendable {
 public enum ReusableOperand: Sendable { case none, first, second }
 
 /// A graph made ready by an engine. Runs may overlap, each with its own arena.
+///
+/// An engine with a device of its own may return before anything is computed: its results' ``DeviceBuffer/completion``
+/// then says when they are there, or what failed. What fails so late must leave donated inputs as they were, as what is
+/// thrown at once does.
 public protocol Executable: AnyObject, Sendable {
   /// Runs the graph.
   ///
@@ -70,34 +85,18 @@ extension Engine {
     _ primitive: Primitive, _ a: Storage, _ b: Storage, output: TensorType, reuse: ReusableOperand
   ) throws -> Storage? { nil }
 
+  /// The same storage: for engines that compute in the host's memory.
+  public func upload(_ storage: Storage, to device: Device) throws -> Storage { storage }
+
   /// Runs the graph node by node: an ``InterpretedExecutable``.
   public func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
-    InterpretedExecutable(graph, engine: self)
+    let device = try device(options, for: graph.name)
+    if device == .cpu { return InterpretedExecutable(graph, engine: self) }
+    let place = Placement(engine: self, device: device)
+    var placed = graph
+    for (id, constant) in graph.constants { placed.constants[id] = Tensor(try place.resident(constant.storage)) }
+    return PlacedExecutable(InterpretedExecutable(placed, engine: self), place)
   }
   /// Prepares a graph as the engine decides.
   public func compile(_ graph: Graph) throws -> any Executable { try compile(graph, options: CompileOptions()) }
-}
-
-/// The engines of this process.
-public enum Engines {
-  /// The embedded engine where it is linked in (`ApusCPU`), the reference interpreter otherwise.
-  public static let embedded: any Engine = {
-    if let made = apus_make_embedded_engine() {
-      let object = Unmanaged<AnyObject>.fromOpaque(made).takeRetainedValue()
-      if let engine = object as? any Engine { return engine }
-    }
-    return ReferenceEngine.shared
-  }()
-
-  /// The engine of this thread: ``embedded`` unless inside ``withEngine(_:_:)``.
-  public static var current: any Engine { ExecutionContext.current?.engine ?? embedded }
-}
-
-/// Runs `body` with eager operations and compilations on `engine`.
-///
-/// ```swift
-/// let slowly = withEngine(ReferenceEngine.shared) { x.matmul(y) }
-/// ```
-public func withEngine<R>(_ engine: any Engine, _ body: () throws -> R) rethrows -> R {
-  try ExecutionContext.with({ $0.engine = engine }, body)
 }

@@ -78,6 +78,12 @@ public struct Graph: Sendable {
     public var name: String
     /// The value it names.
     public var value: ValueID
+
+    /// A name for a value.
+    public init(name: String, value: ValueID) {
+      self.name = name
+      self.value = value
+    }
   }
 
   /// Shown in errors, logs and pictures.

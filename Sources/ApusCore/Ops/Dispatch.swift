@@ -87,7 +87,7 @@ enum Dispatch {
       do {
         results =
           try ViewRules.view(primitive, inputs, outputTypes)
-          ?? (context?.engine ?? Engines.embedded).execute(primitive, inputs.map(\.storage), outputs: outputTypes)
+          ?? Engines.computing(inputs).execute(primitive, inputs.map(\.storage), outputs: outputTypes)
       } catch let error as ApusError {
         throw error.at(definition.name, types)
       }

@@ -10,12 +10,19 @@ public final class CompiledProgram: Sendable {
   public let program: Program
   let state: ProgramState
   private let executable: any Executable
+  /// Where the state and what the code caught are kept between runs; nil: on the host.
+  private let residence: Residence?
+  /// Whether a run may fail after it has returned though it writes state, which must then stay as it was: it waits.
+  private let canFailLate: Bool
 
   init(_ program: Program, engine: any Engine, options: CompileOptions = CompileOptions()) throws {
     self.program = program
     state = ProgramState(program)
     var options = options
     options.donated = state.donated
+    let device = try engine.device(options, for: program.name)
+    residence = device == .cpu ? nil : try Residence(program, Placement(engine: engine, device: device))
+    canFailLate = residence != nil && program.writesState && program.graph.nodes.contains { $0.primitive.canFail }
     executable = try engine.compile(program.graph, options: options)
   }
 
@@ -79,14 +86,24 @@ public final class CompiledProgram: Sendable {
     var context = context
     context.sizes = sizes
     context.donated = state.donated
-    return try state.run(arguments, keepsOperands: keepsOperands) { try executable.run(&$0, context: context) }
+    let waits = canFailLate || residence != nil && program.writesState && context.isLimited
+    return try state.run(arguments, keepsOperands: keepsOperands, residence) { inputs in
+      let results = try executable.run(&inputs, context: context)
+      if waits { for result in results { try (result.opaque as? any DeviceBuffer)?.completion.wait() } }
+      return results
+    }
   }
 }
 
 extension Program {
-  /// Makes the program ready on the engine of this thread.
-  /// - Throws: ``ApusError`` when the engine can't run it.
-  public func compiled(options: CompileOptions = CompileOptions()) throws -> CompiledProgram {
-    try CompiledProgram(self, engine: Engines.current, options: options)
+  /// Makes the program ready on an engine.
+  /// - Parameters:
+  ///   - options: threads and device.
+  ///   - engine: nil: the one of this thread, ``Engines/current``.
+  /// - Throws: ``ApusError`` when the engine can't run it, (argument) for a device that it doesn't have.
+  public func compiled(options: CompileOptions = CompileOptions(), on engine: (any Engine)? = nil) throws
+    -> CompiledProgram
+  {
+    try CompiledProgram(self, engine: engine ?? Engines.current, options: options)
   }
 }

@@ -41,15 +41,32 @@ struct ProgramState: Sendable {
   }
 
   /// Whether the program stands for the function it was traced from, as the world is now.
-  func isValid(_ sizes: [String: Int]) -> Bool {
-    program.guards.hold(sizes)
-      && expected.allSatisfy { source, _, type in
-        switch source {
-        case .variable(let variable): variable.stored?.type == type
-        case .gradient(let slot): slot.stored?.type == type
-        case .argument, .capture: true
-        }
-      }
+  /// - Parameters:
+  ///   - sizes: that the arguments have.
+  ///   - home: the device that the state must be on, nil for the host; asked only where it decides on the engine.
+  ///   - decides: whether it does.
+  func isValid(_ sizes: [String: Int], home: Device?, decides: Bool) -> Bool {
+    guard program.guards.hold(sizes) else { return false }
+    var found: Device?
+    for (source, _, type) in expected {
+      guard let storage = storage(source), storage.type == type else { return false }
+      if decides, found == nil { found = storage.placement?.device }
+    }
+    return !decides || found == home
+  }
+
+  /// The device that the state, or some of it, is on now; nil: the host.
+  var placement: Placement? {
+    for (source, _, _) in expected { if let found = storage(source)?.placement { return found } }
+    return nil
+  }
+
+  private func storage(_ source: Program.Source) -> Storage? {
+    switch source {
+    case .variable(let variable): variable.stored?.storage
+    case .gradient(let slot): slot.stored?.storage
+    case .argument, .capture: nil
+    }
   }
 
   // MARK: A run over storages
@@ -58,19 +75,14 @@ struct ProgramState: Sendable {
   /// - Parameters:
   ///   - arguments: one tensor for each argument.
   ///   - keepsOperands: whether the inputs are returned too, as they were, with their places on the tape.
+  ///   - residence: the device where state is kept; nil: the host.
   ///   - body: runs the graph on its inputs, of which ``donated`` may be overwritten.
   func run(
-    _ arguments: [Tensor], keepsOperands: Bool, _ body: (inout [Storage]) throws -> [Storage]
+    _ arguments: [Tensor], keepsOperands: Bool, _ residence: Residence? = nil,
+    _ body: (inout [Storage]) throws -> [Storage]
   ) throws -> (results: [Tensor], operands: [Tensor]?) {
     // What is only read comes first: reading waits for a call that replaces it, and whoever waits must hold nothing.
-    var gathered = program.sources.enumerated().map { i, source -> Storage? in
-      switch source {
-      case .argument: arguments[i].storage
-      case .variable(let variable): donated.contains(i) ? nil : variable.stored?.storage
-      case .gradient(let slot): slot.stored?.storage
-      case .capture(let tensor): tensor.storage
-      }
-    }
+    var gathered = try gather(arguments, residence)
     var taken = updates.map { $0.variable.beginUpdate() }
     for (k, update) in updates.enumerated() {
       guard let i = update.input, let value = taken[k] else { continue }
@@ -86,6 +98,7 @@ struct ProgramState: Sendable {
     do {
       guard isComplete else { throw changed(storages) }
       gathered.removeAll()
+      if let residence { for i in donated { storages[i] = try residence.place.resident(storages[i]) } }
       results = try body(&storages)
     } catch {
       for (k, update) in updates.enumerated() {
@@ -101,6 +114,24 @@ struct ProgramState: Sendable {
     }
     for slot in program.cleared { slot.stored = nil }
     return (results.prefix(resultCount).map { Tensor($0) }, operands)
+  }
+
+  /// What the inputs read now; nil for those that a run replaces, and where there is nothing.
+  private func gather(_ arguments: [Tensor], _ residence: Residence?) throws -> [Storage?] {
+    try program.sources.enumerated().map { i, source -> Storage? in
+      switch source {
+      case .argument: return arguments[i].storage
+      case .variable(let variable):
+        if donated.contains(i) { return nil }
+        guard let residence else { return variable.stored?.storage }
+        return try residence.kept({ variable.stored?.storage }, { variable.relocate($0, to: $1) })
+      case .gradient(let slot):
+        guard let residence else { return slot.stored?.storage }
+        return try residence.kept(
+          { slot.stored?.storage }, { if slot.stored?.storage === $0 { slot.stored = Tensor($1) } })
+      case .capture(let tensor): return residence?.capture(i, tensor) ?? tensor.storage
+      }
+    }
   }
 
   private func changed(_ storages: [Storage]) -> ApusError {

@@ -70,6 +70,11 @@ public class Variable: @unchecked Sendable {
     set { whenIdle { $0.value = newValue } }
   }
 
+  /// Puts the same value elsewhere, onto a device say, unless another was assigned meanwhile.
+  func relocate(_ old: Storage, to new: Storage) {
+    whenIdle { if $0.value?.storage === old { $0.value = Tensor(new) } }
+  }
+
   /// Takes the value out for replacement, so that its memory may be reused. Readers wait for ``finishUpdate(_:)``.
   func beginUpdate() -> Tensor? {
     whenIdle { state in

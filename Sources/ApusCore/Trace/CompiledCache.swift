@@ -30,20 +30,25 @@ public final class CompiledCache: @unchecked Sendable {
     var structure: String
     var requiresGradient: [Bool]
     var recordsGradients: Bool
-    var engine: ObjectIdentifier
+    /// That was chosen, or that the arguments are on; nil: where the state is, the embedded one if on the host.
+    var engine: ObjectIdentifier?
+    var device: Device?
   }
 
   /// One trace: immutable once made.
   final class Entry: @unchecked Sendable {
     let ready: CompiledProgram
+    /// The device that the state was on, where that decided on the engine; nil: the host.
+    let home: Device?
     /// The body's result, with symbolic tensors: the mould for later results.
     let template: Any
     /// Which results depend on a leaf outside, so that gradients flow through the call; and how.
     private let differentiableOutputs: [Bool]
     private let differentiable: DifferentiableCall?
 
-    init(_ ready: CompiledProgram, template: Any, differentiableOutputs: [Bool]) {
+    init(_ ready: CompiledProgram, home: Device?, template: Any, differentiableOutputs: [Bool]) {
       self.ready = ready
+      self.home = home
       self.template = template
       self.differentiableOutputs = differentiableOutputs
       differentiable =
@@ -99,13 +104,17 @@ public final class CompiledCache: @unchecked Sendable {
     _ tensors: [Tensor], _ types: [TensorType], _ sizes: [String: Int], _ structure: String,
     _ body: ([Tensor]) throws -> (output: Any, tensors: [Tensor])
   ) throws -> Entry {
-    let engine = Engines.current
+    let chosen = ExecutionContext.current?.engine
+    let argumentPlace = chosen == nil ? try Engines.placement(of: tensors) : nil
+    let engine = chosen ?? argumentPlace?.engine ?? EngineChoice.current
     let key = Key(
       types: types, structure: structure, requiresGradient: tensors.map(\.requiresGradient),
-      recordsGradients: ExecutionContext.recordsGradients, engine: ObjectIdentifier(engine))
+      recordsGradients: ExecutionContext.recordsGradients, engine: engine.map { ObjectIdentifier($0) },
+      device: argumentPlace?.device)
     // Asked outside the lock: reading a variable waits for a run that replaces it.
     let known = entries.withLock { $0.byKey[key] } ?? []
-    if let found = known.last(where: { $0.ready.state.isValid(sizes) }) { return found }
+    let found = known.last { $0.ready.state.isValid(sizes, home: $0.home, decides: engine == nil) }
+    if let found { return found }
     var template: Any = ()
     var differentiable: [Bool] = []
     let program = try Program.capture(
@@ -118,8 +127,12 @@ public final class CompiledCache: @unchecked Sendable {
     }
     traces.add(1, ordering: .relaxed)
     Diagnostics.debug("\(name): traced for \(types), \(program.graph.nodes.count) nodes")
+    let statePlace = engine == nil ? ProgramState(program).placement : nil
+    let ready = try CompiledProgram(
+      program, engine: engine ?? statePlace?.engine ?? Engines.embedded,
+      options: CompileOptions(device: argumentPlace?.device ?? statePlace?.device))
     let made = Entry(
-      try CompiledProgram(program, engine: engine), template: template,
+      ready, home: statePlace?.device, template: template,
       differentiableOutputs: key.recordsGradients ? differentiable : [])
     keep(made, key)
     return made

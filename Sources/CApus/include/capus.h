@@ -11,6 +11,13 @@ extern _Thread_local void *_Nullable apus_thread_context;
 static inline void *_Nullable apus_context_get(void) { return apus_thread_context; }
 static inline void apus_context_set(void *_Nullable context) { apus_thread_context = context; }
 
+// Whether any task or the process was ever given another engine than the embedded one: one load an operation.
+extern int apus_engine_choice_made;
+static inline bool apus_engine_may_be_chosen(void) {
+  return __atomic_load_n(&apus_engine_choice_made, __ATOMIC_RELAXED) != 0;
+}
+static inline void apus_engine_was_chosen(void) { __atomic_store_n(&apus_engine_choice_made, 1, __ATOMIC_RELAXED); }
+
 // Caching allocator: blocks are 64-byte aligned and rounded up to size classes; small ones are kept per thread, large
 // ones in shared bins, so that pages once touched stay mapped. Returns NULL when the system refuses, and for more than
 // the process may have (capus_limits.h).
