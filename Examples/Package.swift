@@ -6,6 +6,10 @@ let package = Package(
   dependencies: [.package(name: "Apus", path: "..")],
   targets: ["Eager", "Functional", "ModuleStyle", "KerasStyle", "GraphMode"].map {
     .executableTarget(name: $0, dependencies: [.product(name: "Apus", package: "Apus")])
-  },
+  } + [
+    .executableTarget(
+      name: "DeviceEngine",
+      dependencies: [.product(name: "Apus", package: "Apus"), .product(name: "ApusConformance", package: "Apus")])
+  ],
   swiftLanguageModes: [.v6]
 )
