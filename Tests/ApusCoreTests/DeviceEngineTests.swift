@@ -91,9 +91,11 @@ private final class FarExecutable: Executable {
     let results = types.map { _ in Bytes(engine, device) }
     engine.queue.async { [inner] in
       do {
-        var mine = try operands.map { operand in
+        var mine: [Storage] = []
+        for operand in operands {
           guard let buffer = operand.opaque as? Bytes else { throw ApusError(.unsupported, "not a buffer") }
-          return try Tensor(bytes: buffer.read().span.bytes, type: operand.type).storage
+          let bytes = try buffer.read()
+          mine.append(try Tensor(bytes: bytes.span.bytes, type: operand.type).storage)
         }
         let computed = try inner.run(&mine, context: context)
         for (result, storage) in zip(results, computed) {
@@ -206,7 +208,8 @@ private final class FarExecutable: Executable {
   func residence() throws {
     let engine = FarEngine()
     let weight = Parameter(Tensor([1.0, 2, 3]))
-    let caught = Tensor([10.0, 20, 30])
+    // On a tape: others are the graph's constants, which are the engine's to bring.
+    let caught = Tensor([10.0, 20, 30], requiresGradient: true)
     let function = compiled { (x: Tensor) in x * weight.tensor + caught }
     let x = Tensor([1.0, 1, 1])
     try withEngine(engine) {
