@@ -94,7 +94,7 @@ extension Tensor {
   /// - Parameters:
   ///   - engine: whose device it is.
   ///   - device: nil: its first.
-  /// - Throws: as ``to(_:)-(Device)``.
+  /// - Throws: as ``to(_:)``.
   public func to(_ engine: any Engine, _ device: Device? = nil) throws -> Tensor {
     let device = try engine.device(CompileOptions(device: device), for: "to")
     return try moved { try engine.resident($0, on: device) }

@@ -44,7 +44,7 @@ public enum Engines {
 
   private static let known = Mutex<[String: any Engine]>([:])
 
-  /// Makes an engine known by its name, so that ``Tensor/to(_:)-(Device)`` finds its devices.
+  /// Makes an engine known by its name, so that ``Tensor/to(_:)`` finds its devices.
   /// - Throws: ``ApusError`` (argument) when another engine has that name, or a device with another name.
   public static func register(_ engine: any Engine) throws {
     for device in engine.devices where device.engine != engine.name && device != .cpu {
