@@ -73,13 +73,7 @@ extension InputFile {
       let chunk = 1 << 20
       for start in stride(from: 0, to: size, by: chunk) {
         let bytes = try read(min(chunk, size - start), at: start)
-        var done = 0
-        while done < bytes.count {
-          let count = bytes[done...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-          if count < 0, errno == EINTR { continue }
-          guard count >= 0 else { throw ApusError.file(failure, errno) }
-          done += count
-        }
+        try OutputFile.write(bytes.span.bytes, to: descriptor, failure)
       }
     } catch {
       close(descriptor)

@@ -45,6 +45,12 @@ package final class OutputFile {
   /// - Throws: `ApusError` (file) when they can't be written.
   package func write(_ bytes: RawSpan) throws {
     digesting?.add(bytes)
+    try Self.write(bytes, to: descriptor, "can't write \(path)")
+  }
+
+  /// Writes all of some bytes, however many calls it takes.
+  /// - Throws: `ApusError` (file) with this message when they can't be written.
+  static func write(_ bytes: RawSpan, to descriptor: Int32, _ failure: @autoclosure () -> String) throws {
     var done = 0
     while done < bytes.byteCount {
       let count = bytes.extracting(droppingFirst: done).withUnsafeBytes {
@@ -52,7 +58,7 @@ package final class OutputFile {
       }
       if count < 0 {
         if errno == EINTR { continue }
-        throw ApusError.file("can't write \(path)", errno)
+        throw ApusError.file(failure(), errno)
       }
       done += count
     }

@@ -42,8 +42,6 @@ public final class CPUEngine: Engine {
     case .custom(let custom): return try custom.evaluate(inputs.map { Tensor(storage: $0) }).map(\.storage)
     default: break
     }
-    // Told before anything is planned, so that no plan is kept for it.
-    for input in inputs where !input.isConcrete { _ = try input.plain() }
     var operands = inputs
     let plan =
       Self.isRepeated(primitive)
@@ -68,9 +66,7 @@ public final class CPUEngine: Engine {
   }
 
   public func compile(_ graph: Graph, options: CompileOptions) throws -> any Executable {
-    if let device = options.device, !devices.contains(device) {
-      throw ApusError(.argument, "\(graph.name): the engine \(name) has no device \(device); it has \(devices)")
-    }
+    _ = try device(options, for: graph.name)
     return try CPUExecutable(graph, options: options)
   }
 }
